@@ -1,0 +1,58 @@
+# Two commands set everything up: `make run` and `make test`. They need Python 3.11+ and a package registry, no more.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MANIFEST ?= manifests/cloud-hop/cloud-hop.yaml
+
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.PHONY: help run test check fmt lock bench ui clean
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/run.stamp ## The example manifest end to end on the local draft endpoint
+	$(BIN)/assetmill run $(MANIFEST) --endpoint draft
+
+test: $(VENV)/dev.stamp ## Every test
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/dev.stamp ## Format, lint, types, import laws, workflows, whitespace
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/assetmill workflows lint
+
+fmt: $(VENV)/dev.stamp ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.stamp ## Benchmarks: planning 10,000 assets, keeping three workers busy
+	$(BIN)/python bench/plan_10k.py
+	$(BIN)/python bench/utilisation.py
+
+ui: $(VENV)/run.stamp ## The Prefect UI over past runs
+	$(BIN)/assetmill ui
+
+lock: ## Pin the newest versions that pyproject.toml allows
+	rm -rf .lock && $(PYTHON) -m venv .lock
+	.lock/bin/python -m pip install --quiet '.[dev]'
+	.lock/bin/python -m pip freeze --exclude assetmill --exclude pip --exclude setuptools | LC_ALL=C sort -f > requirements.lock
+	rm -rf .lock build
+
+clean: ## Remove the environment and everything that was generated here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache out
+
+# One virtual environment; the second stamp adds what only developers need.
+$(VENV)/run.stamp: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable .
+	touch $@
+
+$(VENV)/dev.stamp: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	touch $@ $(VENV)/run.stamp

@@ -1,0 +1,98 @@
+"""Settings: read once from the environment (and an optional .env file), frozen, secrets hidden.
+
+No other module reads the environment. Names that the studio already uses stay as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from assetmill.errors import UsageError
+
+ProviderName = Literal["draft", "runpod", "comfyui", "scenario"]
+
+
+class Settings(BaseSettings):
+    """Everything that the environment decides. `.env.example` lists and explains each variable."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    provider: ProviderName = Field("draft", alias="IMAGE_GENERATION_PROVIDER")
+    runpod_api_key: SecretStr | None = Field(None, alias="RUNPOD_API_KEY")
+    runpod_endpoint_id: str | None = Field(None, alias="RUNPOD_COMFYUI_ENDPOINT_ID")
+    runpod_custom_endpoint_id: str | None = Field(None, alias="RUNPOD_COMFYUI_CUSTOM_ENDPOINT_ID")
+    runpod_api_url: str = Field("https://api.runpod.ai/v2", alias="RUNPOD_API_URL")
+    scenario_api_key: SecretStr | None = Field(None, alias="SCENARIO_API_KEY")
+    scenario_secret: SecretStr | None = Field(None, alias="SCENARIO_SECRET_API_KEY")
+
+    home: Path = Field(Path("out"), alias="ASSETMILL_HOME")
+    store: str | None = Field(None, alias="ASSETMILL_STORE_URL")
+    ledger: str | None = Field(None, alias="ASSETMILL_LEDGER_URL")
+    channel: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field("main", alias="ASSETMILL_CHANNEL")
+    strip_provenance: bool = Field(False, alias="ASSETMILL_STRIP_PROVENANCE")
+
+    max_workers: Annotated[int, Field(ge=1, le=100)] = Field(3, alias="ASSETMILL_MAX_WORKERS")
+    queue_ahead: Annotated[int, Field(ge=0, le=10)] = Field(1, alias="ASSETMILL_QUEUE_AHEAD")
+    gpu_pool: str | None = Field(None, alias="ASSETMILL_GPU_POOL")
+    model_identity: str = Field("flux1-dev-fp8", alias="ASSETMILL_MODEL_IDENTITY")
+    execution_timeout_s: Annotated[int, Field(ge=5, le=604_800)] = Field(600, alias="ASSETMILL_EXECUTION_TIMEOUT_S")
+    job_ttl_s: Annotated[int, Field(ge=10, le=604_800)] = Field(86_400, alias="ASSETMILL_JOB_TTL_S")
+    draft_seconds: Annotated[float, Field(ge=0, le=600)] = Field(0.0, alias="ASSETMILL_DRAFT_SECONDS")
+    queue_stall_s: Annotated[int, Field(ge=10)] = Field(900, alias="ASSETMILL_QUEUE_STALL_S")
+
+    r2_account_id: str | None = Field(None, alias="R2_ACCOUNT_ID")
+    r2_jurisdiction: Literal["", "eu", "us", "fedramp"] = Field("", alias="R2_JURISDICTION")
+    r2_access_key_id: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("R2_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID")
+    )
+    r2_secret_access_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("R2_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY")
+    )
+    store_endpoint_url: str | None = Field(None, alias="ASSETMILL_STORE_ENDPOINT_URL")
+
+    serve_key: SecretStr | None = Field(None, alias="ASSETMILL_SERVE_KEY")
+    prefect_api_url: str | None = Field(None, alias="PREFECT_API_URL")
+
+    @property
+    def store_url(self) -> str:
+        """Where blobs and packs go: `file:///folder` or `s3://bucket/prefix`."""
+        return self.store or (self.home.resolve() / "store").as_uri()
+
+    @property
+    def ledger_url(self) -> str:
+        """Database of the results table."""
+        return self.ledger or f"sqlite:///{self.home.resolve() / 'ledger.db'}"
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        UsageError: a variable has a value that cannot be; the message names it, never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise UsageError(
+            f"environment variable {first['loc'][0]}: {first['msg']}", hint=".env.example explains every variable"
+        ) from None
+
+
+def child_environment(extra: dict[str, str]) -> dict[str, str]:
+    """Our environment and some more, for a program of ours; keys of providers and stores are left out."""
+    hidden = {field.alias for field in Settings.model_fields.values() if "SecretStr" in str(field.annotation)}
+    hidden |= {"R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    return {name: value for name, value in os.environ.items() if name not in hidden} | extra
+
+
+def set_environment(values: dict[str, str]) -> None:
+    """Set variables for a library that reads its own when it is imported; only the command line calls this."""
+    os.environ.update(values)
