@@ -1,0 +1,107 @@
+"""Check the workflows against a ComfyUI that runs: its own nodes, its own versions, its own model files.
+
+The recorded contract says what holds in general; only the machine itself knows which custom nodes failed to load
+(their imports fail without a word) and which model files it has. This is the one module of the room that speaks
+HTTP, and only when it is asked to; it never queues anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from assetmill.errors import NotDelivered, ProviderRefused, UsageError
+from assetmill.workflows.contract import Contract, contract_from_object_info
+from assetmill.workflows.library import Library
+from assetmill.workflows.lint import Code, Finding, lint_graph
+
+TIMEOUT_S = 30.0
+"""s; /object_info of an installation with many custom nodes is several megabytes and is put together on request."""
+
+LIVE = "this ComfyUI"
+
+
+async def fetch_object_info(url: str, client: httpx.AsyncClient) -> dict[str, Any]:
+    """GET /object_info.
+
+    Args:
+        url: address of ComfyUI, with or without a path before /object_info.
+        client: the caller's client.
+
+    Raises:
+        UsageError: `url` is no http address.
+        NotDelivered: nothing answered in 30 s, or ComfyUI is in trouble (5xx).
+        ProviderRefused: something answered that is no ComfyUI, or wants a password.
+    """
+    address = _address(url)
+    try:
+        answer = await client.get(address, timeout=TIMEOUT_S)
+    except httpx.HTTPError as error:
+        raise NotDelivered(
+            f"no ComfyUI answers at {_public(address)}: {type(error).__name__}", hint="is it running, and reachable?"
+        ) from error
+    if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise NotDelivered(f"{_public(address)} answers {answer.status_code}", hint="look at ComfyUI's own log")
+    if answer.status_code != HTTPStatus.OK:
+        raise ProviderRefused(
+            f"{_public(address)} answers {answer.status_code}", hint="is this ComfyUI's address, and open to you?"
+        )
+    return _parsed(answer, address)
+
+
+def lint_against(library: Library, object_info: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Every fault that the library's graphs have on one running ComfyUI, model files that it lacks included.
+
+    An input that our contract calls optional and that this ComfyUI does not know is no fault: it ignores it.
+
+    Raises:
+        WorkflowError: `object_info` describes a node in a shape that cannot be read.
+    """
+    used = {node["class_type"] for workflow in library for node in workflow.graph.values()}
+    present = used & set(object_info)
+    live = Contract.model_validate(contract_from_object_info({LIVE: object_info}, present))
+    found = (finding for workflow in library for finding in lint_graph(workflow.graph, live, workflow=workflow.name))
+    return tuple(finding for finding in found if not _ignored_by_older(finding, library))
+
+
+def _ignored_by_older(finding: Finding, library: Library) -> bool:
+    if finding.code is not Code.EXTRA_INPUT:
+        return False
+    kind = library.get(finding.workflow).graph[finding.node]["class_type"]
+    spec = library.contract.nodes.get(kind)
+    known = spec.inputs.get(finding.input) if spec else None
+    return known is not None and not known.required
+
+
+def _address(url: str) -> httpx.URL:
+    try:
+        address = httpx.URL(url.strip())
+    except httpx.InvalidURL as error:
+        raise UsageError(f"{url!r} is no address: {error}", hint="write it as http://host:8188") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise UsageError(
+            f"{str(address.copy_with(userinfo=b''))!r} is no http address", hint="write it as http://host:8188"
+        )
+    path = address.path.rstrip("/").removesuffix("/object_info")
+    return address.copy_with(path=f"{path}/object_info", query=None, fragment=None)
+
+
+def _public(address: httpx.URL) -> str:
+    """The address without a password that may stand in it."""
+    return str(address.copy_with(userinfo=b""))
+
+
+def _parsed(answer: httpx.Response, address: httpx.URL) -> dict[str, Any]:
+    try:
+        info = answer.json()
+    except ValueError:
+        info = None
+    sound = (
+        isinstance(info, dict) and info and all(isinstance(node, dict) and "input" in node for node in info.values())
+    )
+    if not sound:
+        raise ProviderRefused(f"{_public(address)} is no ComfyUI node list", hint="is this ComfyUI's address?")
+    return dict(info)
