@@ -1,0 +1,28 @@
+"""Published packs: how things are named, what an index says, and the order in which it is all written.
+
+Works on any Store. Nothing here makes or judges a picture, and nothing here knows a price or a prompt.
+"""
+
+from assetmill.packs.blobs import BlobRef, put_blob
+from assetmill.packs.index import PackAsset, PackIndex, PackLayer, carry_over, merge
+from assetmill.packs.keys import blob_key, gallery_key, history_key, index_key, latest_key
+from assetmill.packs.publish import Pointer, Published, load_latest, publish
+
+__all__ = [
+    "BlobRef",
+    "PackAsset",
+    "PackIndex",
+    "PackLayer",
+    "Pointer",
+    "Published",
+    "blob_key",
+    "carry_over",
+    "gallery_key",
+    "history_key",
+    "index_key",
+    "latest_key",
+    "load_latest",
+    "merge",
+    "publish",
+    "put_blob",
+]

@@ -1,0 +1,136 @@
+"""What an index says, what it never says, and how two of them are joined."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import urljoin
+
+import pytest
+from pydantic import ValidationError
+
+from assetmill.packs import PackAsset, PackIndex, PackLayer, blob_key, carry_over, merge, put_blob
+from assetmill.storage import FileStore
+
+MakeAsset = Callable[..., PackAsset]
+MakeIndex = Callable[..., PackIndex]
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def test_an_index_survives_being_stored(pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex) -> None:
+    sheet = put_blob(pack_store, b"{}", ext="json", content_type="application/json")
+    sky = make_asset(pack_store, "sky")
+    layer = PackLayer(id="far", file=sky.file, width=8, height=8, depth=0.0, scroll_factor=0.1, opaque=True)
+    coin = make_asset(pack_store, "coin", tags=("shiny", "münze"), sheet=sheet.key, candidate=2)
+    hills = make_asset(pack_store, "hills", type="parallax", layers=(layer,), files={"raw": sky.file}, draft=True)
+    index = make_index({"coin": coin, "hills": hills})
+    assert PackIndex.model_validate_json(index.encoded()) == index
+    assert PackIndex.model_validate_json(index.encoded()).key == index.key
+    assert index.blobs() == {coin.file, hills.file, sky.file, sheet.key}
+
+
+def test_equal_indexes_are_equal_bytes(pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex) -> None:
+    one, two = make_asset(pack_store, "one"), make_asset(pack_store, "two")
+    assert make_index({"a": one, "b": two}).encoded() == make_index({"b": two, "a": one}).encoded()
+    assert make_index({"a": one}).key != make_index({"a": two}).key
+
+
+def test_a_public_index_holds_exactly_these_fields(
+    pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex
+) -> None:
+    """Prompts, prices and providers have no place in it; a new field is a decision."""
+    document = json.loads(make_index({"a": make_asset(pack_store, "a")}).encoded())
+    assert sorted(document) == ["assets", "base", "created_at", "game", "pack", "run_id", "version"]
+    assert sorted(document["assets"]["a"]) == [
+        "bytes", "candidate", "draft", "file", "files", "height", "layers", "made_in_run", "sha256", "sheet",
+        "tags", "type", "width",
+    ]  # fmt: skip
+    assert sorted(PackLayer.model_fields) == ["depth", "file", "height", "id", "opaque", "scroll_factor", "width"]
+
+
+@pytest.mark.parametrize("host", ("https://cdn.example/games/", "https://other.example/", "file:///srv/copy/"))
+def test_files_are_found_from_wherever_the_index_was_read(
+    pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex, host: str
+) -> None:
+    index = make_index({"a": make_asset(pack_store, "a")})
+    found = urljoin(host + index.key, index.base + index.assets["a"].file)
+    assert found == host + index.assets["a"].file
+
+
+def test_times_are_written_in_utc(make_index: MakeIndex) -> None:
+    east = NOON.astimezone(timezone(timedelta(hours=9)))
+    assert json.loads(make_index({}, at=east).encoded())["created_at"] == "2026-11-21T12:00:00Z"
+    with pytest.raises(ValidationError):
+        make_index({}, at=NOON.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    (
+        {"prompt": "a coin"},
+        {"file": "../secret.png"},
+        {"file": "https://elsewhere/x.png"},
+        {"file": blob_key("0" * 64, "png")},  # not the hash that the asset names
+        {"width": 0},
+        {"type": "sprite"},
+        {"files": {"raw": "books/receipt.json"}},
+    ),
+    ids=str,
+)
+def test_an_asset_that_would_mislead_a_game_cannot_be_made(
+    pack_store: FileStore, make_asset: MakeAsset, wrong: dict[str, object]
+) -> None:
+    with pytest.raises(ValidationError):
+        make_asset(pack_store, "coin", **wrong)
+
+
+def test_what_failed_keeps_its_published_version(
+    pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex
+) -> None:
+    old = {name: make_asset(pack_store, f"old {name}") for name in ("made", "failed", "removed")}
+    fresh = {"made": make_asset(pack_store, "new made"), "added": make_asset(pack_store, "new added")}
+    assets = carry_over(make_index(old), fresh, ["made", "failed", "added", "never made"])
+    assert assets == {"made": fresh["made"], "failed": old["failed"], "added": fresh["added"]}
+    assert carry_over(None, fresh, {"made", "failed"}) == {"made": fresh["made"]}
+    assert carry_over(make_index(old), {}, []) == {}
+
+
+def test_a_picture_is_the_same_whichever_run_made_it(pack_store: FileStore, make_asset: MakeAsset) -> None:
+    first, again = make_asset(pack_store, "coin", run="run-1"), make_asset(pack_store, "coin", run="run-2")
+    assert first.same_as(again)
+    assert not first.same_as(None)
+    assert not first.same_as(make_asset(pack_store, "other"))
+    assert not first.same_as(make_asset(pack_store, "coin", tags=("new",)))
+    assert not first.same_as(make_asset(pack_store, "coin", draft=True))
+
+
+def test_merging_keeps_what_either_side_did(
+    pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex
+) -> None:
+    def some(**words: str) -> dict[str, PackAsset]:
+        return {name: make_asset(pack_store, word) for name, word in words.items()}
+
+    base = make_index(some(same="1", mine="1", theirs="1", both="1", i_drop="1", they_drop="1", drop_vs_change="1"))
+    theirs = make_index(
+        some(same="1", mine="1", theirs="T", both="T", i_drop="1", they_add="T", drop_vs_change="T"), run="theirs"
+    )
+    ours = make_index(some(same="1", mine="O", theirs="1", both="O", they_drop="1", i_add="O"), run="ours")
+    merged = merge(base, theirs, ours)
+    assert merged.run_id == "ours"
+    assert merged.assets == some(same="1", mine="O", theirs="T", both="O", they_add="T", i_add="O")
+
+
+def test_merging_onto_nothing_known_keeps_all_of_theirs(
+    pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex
+) -> None:
+    one, two, three = (make_asset(pack_store, word) for word in ("one", "two", "three"))
+    merged = merge(None, make_index({"a": one, "b": one}), make_index({"b": two, "c": three}))
+    assert merged.assets == {"a": one, "b": two, "c": three}
+
+
+def test_merging_equal_pictures_keeps_the_run_that_published_first(
+    pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex
+) -> None:
+    theirs = make_index({"a": make_asset(pack_store, "coin", run="run-1")})
+    ours = make_index({"a": make_asset(pack_store, "coin", run="run-2")}, run="run-2")
+    for base in (None, theirs, make_index({"a": make_asset(pack_store, "older", run="run-0")})):
+        assert merge(base, theirs, ours).assets["a"].made_in_run == "run-1"
