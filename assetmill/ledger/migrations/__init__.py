@@ -1,0 +1,1 @@
+"""Migrations of the ledger; `assetmill.ledger.schema` runs them, never the alembic command."""

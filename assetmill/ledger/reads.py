@@ -1,0 +1,134 @@
+"""The ledger's questions, each one statement on a connection that somebody else opened.
+
+Nothing here writes. Rows become records by position, because a plan reads ten thousand of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from statistics import median
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from assetmill.errors import LedgerError
+from assetmill.ledger.codec import read_map, read_outputs
+from assetmill.ledger.records import OpenAttempt, Picture, RowFilter, Timing
+from assetmill.ledger.tables import attempts, finishes, runs
+from assetmill.ledger.values import OPEN_STATUSES, Finish, Status
+
+HISTORY_LIMIT = 1000
+JSON_SUFFIX = "_json"
+
+
+def _columns(record: type[Picture | OpenAttempt]) -> list[ColumnElement[Any]]:
+    return [attempts.c[field.name.removesuffix(JSON_SUFFIX)] for field in fields(record)]
+
+
+def pictures(connection: Connection, game: str) -> list[Picture]:
+    """Every attempt of a game whose picture is stored, oldest first; one that the checks rejected is paid for too."""
+    statement = (
+        select(*_columns(Picture))
+        .where(attempts.c.game == game, attempts.c.status.in_((Status.KEPT, Status.REJECTED)))
+        .order_by(attempts.c.settled_at, attempts.c.attempt_id)
+    )
+    return [Picture(*row) for row in connection.execute(statement)]
+
+
+def open_attempts(connection: Connection, *, game: str | None, endpoint: str | None) -> list[OpenAttempt]:
+    """Attempts without an end, oldest first."""
+    statement = select(*_columns(OpenAttempt)).where(attempts.c.status.in_(OPEN_STATUSES))
+    if game is not None:
+        statement = statement.where(attempts.c.game == game)
+    if endpoint is not None:
+        statement = statement.where(attempts.c.endpoint == endpoint)
+    found = connection.execute(statement.order_by(attempts.c.intended_at, attempts.c.attempt_id)).mappings()
+    return [_open_attempt(dict(row)) for row in found]
+
+
+def _open_attempt(row: dict[str, Any]) -> OpenAttempt:
+    values = {field.name: row[field.name.removesuffix(JSON_SUFFIX)] for field in fields(OpenAttempt)}
+    return OpenAttempt(**values | {"status": Status(row["status"])})
+
+
+def finishes_of(connection: Connection, game: str) -> dict[tuple[str, str], Finish]:
+    """Finishes of a game by (attempt id, finish fingerprint), oldest first."""
+    found = connection.execute(select(finishes).where(finishes.c.game == game).order_by(finishes.c.finished_at))
+    return {(row.attempt_id, row.finish_fingerprint): _finish(row) for row in found}
+
+
+def _finish(row: Row[Any]) -> Finish:
+    return Finish(
+        attempt_id=row.attempt_id,
+        finish_fingerprint=row.finish_fingerprint,
+        game=row.game,
+        run_id=row.run_id,
+        files=tuple(read_outputs(row.files).values()),
+        sheet_key=row.sheet_key,
+        inputs=read_map(row.inputs),
+        quality=read_map(row.quality),
+        finished_at=row.finished_at,
+    )
+
+
+def history(connection: Connection, workflow: str, *, provider: str | None, draft: bool) -> list[tuple[int, int, int]]:
+    """(width, height, execution_ms) of the newest jobs of a workflow that made a picture."""
+    statement = select(attempts.c.width, attempts.c.height, attempts.c.execution_ms).where(
+        attempts.c.workflow == workflow,
+        attempts.c.draft == draft,
+        attempts.c.status.in_([Status.KEPT, Status.REJECTED]),
+        attempts.c.execution_ms.is_not(None),
+    )
+    if provider is not None:
+        statement = statement.where(attempts.c.provider == provider)
+    newest = statement.order_by(attempts.c.settled_at.desc(), attempts.c.attempt_id).limit(HISTORY_LIMIT)
+    return [(width, height, execution_ms) for width, height, execution_ms in connection.execute(newest)]
+
+
+def medians(workflow: str, measured: Iterable[tuple[int, int, int]]) -> list[Timing]:
+    """Median execution time by size, smallest size first."""
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for width, height, execution_ms in measured:
+        by_size[width, height].append(execution_ms)
+    return [
+        Timing(workflow, width, height, round(median(times)), len(times))
+        for (width, height), times in sorted(by_size.items())
+    ]
+
+
+def rows(connection: Connection, where: RowFilter, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Attempts as mappings, in the order in which they were intended.
+
+    Raises:
+        LedgerError: no such column.
+    """
+    missing = [name for name in columns if name not in attempts.c]
+    if missing:
+        raise LedgerError(f"the attempts table has no column {missing[0]!r}")
+    chosen = [attempts.c[name] for name in columns] or list(attempts.c)
+    statement = select(*chosen).where(*_conditions(where)).order_by(attempts.c.intended_at, attempts.c.attempt_id)
+    names = [column.name for column in chosen]
+    return [dict(zip(names, row, strict=True)) for row in connection.execute(statement)]
+
+
+def _conditions(where: RowFilter) -> list[ColumnElement[bool]]:
+    table = attempts.c
+    conditions: list[ColumnElement[bool] | None] = [
+        None if where.game is None else table.game == where.game,
+        None if where.run_id is None else table.run_id == where.run_id,
+        table.status.in_(where.statuses) if where.statuses else None,
+        None if where.since is None else table.intended_at >= where.since,
+        None if where.until is None else table.intended_at < where.until,
+    ]
+    return [condition for condition in conditions if condition is not None]
+
+
+def all_runs(connection: Connection, game: str | None) -> list[dict[str, Any]]:
+    """Runs as mappings, oldest first."""
+    statement = select(runs).order_by(runs.c.started_at, runs.c.run_id)
+    if game is not None:
+        statement = statement.where(runs.c.game == game)
+    return [dict(row) for row in connection.execute(statement).mappings()]

@@ -1,0 +1,133 @@
+"""What comes out of the ledger, as plain frozen values.
+
+Plans read thousands of rows, so JSON columns stay text until somebody asks for them. Nothing here
+holds a connection: a record stays good after the ledger is closed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from assetmill.ledger.codec import read_map, read_outputs
+from assetmill.ledger.values import Output, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An attempt whose picture is stored and paid for. Its JSON is parsed when asked for: a plan reads thousands."""
+
+    attempt_id: str
+    asset_id: str
+    candidate: int
+    fingerprint: str
+    draft: bool
+    settled_at: datetime
+    quality_score: float | None
+    inputs_json: str
+    outputs_json: str
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What its fingerprint was made of."""
+        return read_map(self.inputs_json)
+
+    @property
+    def outputs(self) -> dict[str, Output]:
+        """Role -> raw image."""
+        return read_outputs(self.outputs_json)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAttempt:
+    """An attempt without an end: everything that it takes to find its job, collect it and settle it."""
+
+    attempt_id: str
+    run_id: str
+    game: str
+    pack: str
+    asset_id: str
+    asset_type: str
+    candidate: int
+    try_no: int
+    fingerprint: str
+    status: Status
+    provider: str
+    endpoint: str
+    endpoint_url: str
+    job_id: str | None
+    worker_id: str | None
+    gpu: str | None
+    seed: int
+    workflow: str
+    workflow_hash: str
+    width: int
+    height: int
+    price_per_s_usd: Decimal | None
+    price_source: str
+    draft: bool
+    intended_at: datetime
+    submitted_at: datetime | None
+    queue_ms: int | None
+    execution_ms: int | None
+    inputs_json: str
+    expected_outputs_json: str
+    outputs_json: str
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What its fingerprint was made of."""
+        return read_map(self.inputs_json)
+
+    @property
+    def expected_outputs(self) -> dict[str, str]:
+        """Role -> filename prefix of the image that must come back."""
+        return {role: str(prefix) for role, prefix in read_map(self.expected_outputs_json).items()}
+
+    @property
+    def outputs(self) -> dict[str, Output]:
+        """Role -> raw image; empty until it is collected."""
+        return read_outputs(self.outputs_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long jobs of one kind took on the worker.
+
+    Args:
+        workflow: name of the workflow.
+        width: width asked of the worker, pixels.
+        height: height asked of the worker, pixels.
+        median_execution_ms: median of the measured times.
+        count: how many were measured.
+    """
+
+    workflow: str
+    width: int
+    height: int
+    median_execution_ms: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Which attempts a report reads; None is all of them.
+
+    Args:
+        game: id of the game.
+        run_id: one run.
+        statuses: only these; empty is all.
+        since: intended at or after this time.
+        until: intended before this time.
+    """
+
+    game: str | None = None
+    run_id: str | None = None
+    statuses: tuple[Status, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+EVERYTHING = RowFilter()

@@ -1,0 +1,111 @@
+"""The ledger's tables, as the newest schema has them.
+
+`attempts` is the results table: one row per request that may cost money, never deleted, final once
+settled. `runs` and `finishes` hang on it. A change here needs a migration that only adds; a test
+compares these tables with what the migrations make.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+from assetmill.ledger.columns import Usd, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("game", String(64), nullable=False, index=True),
+    Column("pack", String(64), nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("provider", String(32), nullable=False),
+    Column("endpoint", String(200), nullable=False),
+    Column("draft", Boolean, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("state", String(32), nullable=False),  # running, and then what the flow says it ended as
+    Column("kept", Integer),
+    Column("failed", Integer),
+    Column("cached", Integer),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("attempt_id", String(64), primary_key=True),
+    Column("run_id", String(64), ForeignKey("runs.run_id"), nullable=False, index=True),
+    Column("game", String(64), nullable=False),
+    Column("pack", String(64), nullable=False),
+    Column("asset_id", String(200), nullable=False),
+    Column("asset_type", String(32), nullable=False),
+    Column("candidate", Integer, nullable=False),
+    Column("try_no", Integer, nullable=False),
+    Column("fingerprint", String(128), nullable=False, index=True),
+    Column("inputs", Text, nullable=False),  # canonical JSON
+    Column("status", String(16), nullable=False, index=True),
+    Column("provider", String(32), nullable=False),
+    Column("endpoint", String(200), nullable=False),
+    Column("endpoint_url", Text, nullable=False),
+    Column("job_id", Text),
+    Column("worker_id", Text),
+    Column("gpu", Text),
+    Column("seed", BigInteger, nullable=False),
+    Column("workflow", String(100), nullable=False),
+    Column("workflow_hash", String(128), nullable=False),
+    Column("width", Integer, nullable=False),  # asked of the worker
+    Column("height", Integer, nullable=False),
+    Column("expected_outputs", Text, nullable=False),  # JSON: role -> filename prefix
+    Column("intended_at", UtcDateTime, nullable=False, index=True),
+    Column("submitted_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("collected_at", UtcDateTime),
+    Column("settled_at", UtcDateTime),
+    Column("queue_ms", BigInteger),
+    Column("execution_ms", BigInteger),
+    Column("download_ms", BigInteger),
+    Column("finish_ms", BigInteger),
+    Column("upload_ms", BigInteger),
+    Column("latency_ms", BigInteger),
+    Column("price_per_s_usd", Usd),
+    Column("price_source", Text, nullable=False),
+    Column("cost_low_usd", Usd),
+    Column("cost_estimate_usd", Usd),
+    Column("cost_high_usd", Usd),
+    Column("cost_source", Text),
+    Column("outputs", Text, nullable=False),  # JSON: role -> key, sha256, bytes, width, height
+    Column("bytes", BigInteger),  # of all raw images together
+    Column("sha256", String(64)),  # of the main image, as is the key
+    Column("key", Text),
+    Column("quality_score", Float),
+    Column("error_class", String(64)),
+    Column("error_text", Text),
+    Column("draft", Boolean, nullable=False),
+    Index(None, "game", "asset_id"),
+    Index(None, "game", "status"),
+    # The endpoint's ids are unique; rows that have none yet (NULL) do not collide.
+    Index("uq_attempts_endpoint_job_id", "endpoint", "job_id", unique=True),
+)
+
+finishes = Table(
+    "finishes",
+    metadata,
+    Column("attempt_id", String(64), ForeignKey("attempts.attempt_id"), primary_key=True),
+    Column("finish_fingerprint", String(128), primary_key=True),
+    Column("game", String(64), nullable=False, index=True),
+    Column("run_id", String(64), ForeignKey("runs.run_id"), nullable=False),
+    Column("files", Text, nullable=False),  # JSON: role -> key, sha256, bytes, width, height
+    Column("sheet_key", Text),
+    Column("inputs", Text, nullable=False),  # canonical JSON
+    Column("quality", Text, nullable=False),  # JSON
+    Column("finished_at", UtcDateTime, nullable=False),
+)

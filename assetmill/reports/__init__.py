@@ -1,0 +1,1 @@
+"""What people read afterwards: costs, galleries, comparisons. Reports read the books and change nothing."""
