@@ -1,0 +1,50 @@
+"""Everything that decides finished bytes apart from the raw picture, as plain JSON values.
+
+The plan hashes these fields and compares them with those of the last finish; what differs is redone for
+free. A field that changes the result and is missing here would leave old files standing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assetmill.manifest.models import AssetBase, Background, Entity, Pack, Parallax, Sheet
+from assetmill.quality.wanted import is_cutout, target_size
+
+FINISH_VERSION = 1
+"""Goes up when the same raw picture and fields would give other bytes."""
+
+_SHEET_FIELDS = {
+    "kind", "layout", "pivot", "overrides", "animations", "variants", "tiles", "autotile", "component", "states",
+    "nine_slice", "prompt",
+}  # fmt: skip
+"""Fields of a sheet that its AssetSheet JSON is made from."""
+
+
+def finish_fields(asset: AssetBase, pack: Pack, *, strip: bool = False) -> dict[str, Any]:
+    """What decides the finished files of an asset.
+
+    Args:
+        asset: the asset.
+        pack: for its palette and limits.
+        strip: provenance is left out of the published files.
+    """
+    post = asset.post
+    fields: dict[str, Any] = {
+        "finish_version": FINISH_VERSION,
+        "size": list(target_size(asset)),
+        "cutout": is_cutout(asset),
+        "post": post.model_dump(mode="json"),
+        "qa": pack.qa.model_dump(mode="json"),
+        "export": list(asset.export),
+        "strip_provenance": strip,
+    }
+    if post.palette == "pack":
+        fields["palette"] = list(pack.pack.palette)
+    if isinstance(asset, Entity) and post.trim:
+        fields["fill"] = asset.silhouette.fill
+    if isinstance(asset, Background | Parallax):
+        fields["seamless"] = asset.seamless
+    if isinstance(asset, Sheet):
+        fields["sheet"] = asset.model_dump(mode="json", include=_SHEET_FIELDS)
+    return fields

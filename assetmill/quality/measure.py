@@ -1,0 +1,78 @@
+"""Figures about pixels. Pure numpy; each function states its range, none judges."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Levels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+SOLID = 128
+"""Alpha from which a pixel counts as part of the subject."""
+
+_SOFT = (8, 247)
+_SEAM_PERCENTILE = 99
+
+
+def alpha_of(image: Image.Image) -> Levels:
+    """Alpha channel, rows by columns; all 255 for a picture without one."""
+    if image.mode == "RGBA":
+        return np.asarray(image.getchannel("A"))
+    return np.full((image.height, image.width), 255, np.uint8)
+
+
+def coverage(alpha: Levels) -> float:
+    """Share of solid pixels, 0 to 1."""
+    return float((alpha >= SOLID).mean()) if alpha.size else 0.0
+
+
+def border_touch(alpha: Levels) -> float:
+    """Share of the outermost ring of pixels that is solid, 0 to 1."""
+    solid = alpha >= SOLID
+    ring = np.concatenate([solid[0], solid[-1], solid[1:-1, 0], solid[1:-1, -1]])
+    return float(ring.mean())
+
+
+def soft_share(alpha: Levels) -> float:
+    """Half transparent pixels per solid pixel: 0.02 is usual, above 0.13 a cut-out looks smeared."""
+    solid = int((alpha >= SOLID).sum())
+    soft = int(((alpha > _SOFT[0]) & (alpha < _SOFT[1])).sum())
+    return soft / solid if solid else 0.0
+
+
+def overlap(alpha: Levels, guide: Mask) -> float:
+    """Intersection over union of the subject and the guide's silhouette, 0 to 1."""
+    solid = alpha >= SOLID
+    union = int((solid | guide).sum())
+    return int((solid & guide).sum()) / union if union else 0.0
+
+
+def contrast(image: Image.Image) -> float:
+    """Standard deviation of lightness over the picture, 0 to about 127 levels."""
+    return float(np.asarray(image.convert("L"), np.float32).std())
+
+
+def detail(image: Image.Image) -> float:
+    """Mean difference of neighbouring pixels' lightness, in levels: near 0 for a blank or blurred picture."""
+    levels = np.asarray(image.convert("L"), np.float32)
+    steps = [np.abs(np.diff(levels, axis=axis)).mean() for axis in (0, 1) if levels.shape[axis] > 1]
+    return float(np.mean(steps)) if steps else 0.0
+
+
+def seam(image: Image.Image, axis: int) -> float:
+    """How much a picture jumps where its repeats join, relative to the sharpest steps inside it.
+
+    Args:
+        image: the picture.
+        axis: 0 for the join of bottom and top, 1 for that of right and left.
+
+    Returns:
+        Mean colour step across the join over the 99th percentile of steps inside; above 1.5 it shows.
+    """
+    levels = np.moveaxis(np.asarray(image.convert("RGB"), np.float32), axis, 0)
+    across = np.linalg.norm(levels[0] - levels[-1], axis=-1).mean()
+    inside = np.linalg.norm(np.diff(levels, axis=0), axis=-1)
+    usual = float(np.percentile(inside, _SEAM_PERCENTILE)) if inside.size else 0.0
+    return float(across) / max(usual, 1.0)

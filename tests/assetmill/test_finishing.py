@@ -1,0 +1,330 @@
+import json
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from pydantic import TypeAdapter
+
+from assetmill.errors import ResultInvalid
+from assetmill.finishing import colour, finish, finish_fields
+from assetmill.images import is_png, read_text
+from assetmill.manifest.models import Asset, Pack
+
+RED, BLUE = (220, 40, 40, 255), (40, 60, 220, 255)
+PALETTE = ("#f2cf3f", "#d8403a", "#2f4379")
+LAYOUT = {"kind": "grid", "columns": 4, "rows": 2, "cell_width": 32, "cell_height": 32}
+
+GIVEN: dict[str, dict[str, Any]] = {
+    "entity": {"silhouette": {"canvas": [128, 128]}},
+    "background": {"width": 160, "height": 96},
+    "title_hero": {"title": "Cloud Hop", "width": 128, "height": 64},
+    "parallax": {"layer_count": 3, "width": 160, "height": 96},
+    "sheet": {"kind": "sprite", "layout": LAYOUT, "animations": {"run": {"frames": 8}}},
+}
+
+
+def raw_asset(asset_type: str = "entity", /, **fields: Any) -> Asset:
+    given = {"id": "thing", "type": asset_type, "prompt": "a thing"} | GIVEN[asset_type] | fields
+    asset: Asset = TypeAdapter(Asset).validate_python(given)
+    return asset
+
+
+def raw_pack(**fields: Any) -> Pack:
+    pack = {"id": "sky", "name": "Sky", "palette": PALETTE}
+    return Pack.model_validate({"game": {"id": "hop", "title": "Hop"}, "pack": pack, "assets": ()} | fields)
+
+
+def raw_png(image: Image.Image) -> bytes:
+    out = BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def cutout(size: tuple[int, int] = (256, 256), box: tuple[int, int, int, int] = (60, 40, 200, 220)) -> Image.Image:
+    """A smoothly coloured ellipse with soft edges on transparency."""
+    y, x = np.mgrid[0 : size[1], 0 : size[0]]
+    rgb = np.stack([x % 256, y % 256, (x + y) % 256], axis=-1).astype(np.uint8)
+    large = Image.new("L", (size[0] * 2, size[1] * 2), 0)
+    ImageDraw.Draw(large).ellipse([2 * edge for edge in box], fill=255)
+    picture = Image.fromarray(rgb, "RGB").convert("RGBA")
+    picture.putalpha(large.reduce(2))
+    return picture
+
+
+def scene(size: tuple[int, int] = (320, 192)) -> Image.Image:
+    y, x = np.mgrid[0 : size[1], 0 : size[0]]
+    return Image.fromarray(np.stack([x % 256, y % 256, (x * y) % 256], axis=-1).astype(np.uint8), "RGB")
+
+
+RAWS = {
+    "entity": {"image": raw_png(cutout())},
+    "background": {"image": raw_png(scene())},
+    "title_hero": {"image": raw_png(cutout((256, 128), (20, 20, 230, 110)))},
+    "parallax": {"far": raw_png(scene()), "mid": raw_png(cutout((320, 192))), "near": raw_png(cutout((320, 192)))},
+    "sheet": {"image": raw_png(cutout((512, 256), (10, 10, 500, 246)))},
+}
+
+
+def finished_image(asset: Asset, raws: dict[str, bytes], pack: Pack | None = None, role: str = "image") -> Image.Image:
+    file = finish(asset, pack or raw_pack(), raws).files[role]
+    with Image.open(BytesIO(file.data)) as opened:
+        opened.load()
+        assert opened.size == (file.width, file.height)
+        return opened.copy()
+
+
+def seen_colours(image: Image.Image) -> set[tuple[int, ...]]:
+    levels = np.asarray(image.convert("RGBA")).reshape(-1, 4)
+    return {tuple(int(part) for part in row) for row in np.unique(levels[levels[:, 3] > 0][:, :3], axis=0)}
+
+
+def solid_box(image: Image.Image) -> tuple[int, int, int, int]:
+    box = image.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
+    assert box is not None
+    return box
+
+
+@pytest.mark.parametrize(
+    ("asset_type", "size", "mode"),
+    (
+        ("entity", (128, 128), "RGBA"),
+        ("background", (160, 96), "RGB"),
+        ("title_hero", (128, 64), "RGBA"),
+        ("sheet", (128, 64), "RGBA"),
+    ),
+)
+def test_every_type_gets_its_asked_size_and_mode(asset_type: str, size: tuple[int, int], mode: str) -> None:
+    made = finish(raw_asset(asset_type), raw_pack(), RAWS[asset_type])
+    assert is_png(made.files["image"].data)
+    image = finished_image(raw_asset(asset_type), RAWS[asset_type])
+    assert (image.size, image.mode) == (size, mode)
+    assert made.quality.rejected is None
+
+
+@pytest.mark.parametrize(
+    ("asset_type", "fields"), (("title_hero", {"transparent": False}), ("sheet", {"transparent": False}))
+)
+def test_pictures_that_are_not_cut_out_come_out_opaque(asset_type: str, fields: dict[str, Any]) -> None:
+    assert finished_image(raw_asset(asset_type, **fields), RAWS[asset_type]).mode == "RGB"
+
+
+@pytest.mark.parametrize("kind", ("JPEG", "WEBP"))
+def test_whatever_came_back_a_png_goes_out(kind: str) -> None:
+    out = BytesIO()
+    scene().save(out, kind)
+    made = finish(raw_asset("background"), raw_pack(), {"image": out.getvalue()})
+    assert is_png(made.files["image"].data)
+
+
+@pytest.mark.parametrize("asset_type", tuple(GIVEN))
+def test_the_same_raw_bytes_give_the_same_files(asset_type: str) -> None:
+    one, two = (finish(raw_asset(asset_type), raw_pack(), RAWS[asset_type]) for _ in range(2))
+    assert one == two
+
+
+def test_provenance_is_written_when_given_and_only_then() -> None:
+    text = {"assetmill:asset": "thing", "assetmill:prompt": 'a "thing" 👋'}
+    written = finish(raw_asset(), raw_pack(), RAWS["entity"], text=text).files["image"].data
+    plain = finish(raw_asset(), raw_pack(), RAWS["entity"]).files["image"].data
+    assert read_text(written) == text
+    assert read_text(plain) == {}
+
+
+def test_layers_keep_transparency_but_the_far_one_and_stay_on_each_other() -> None:
+    raws = RAWS["parallax"] | {"full": raw_png(scene()), "depth": raw_png(scene().convert("L"))}
+    asset = raw_asset("parallax", width=160, height=80)
+    made = {role: finished_image(asset, raws, role=role) for role in raws}
+    assert {role: image.mode for role, image in made.items()} == {
+        "far": "RGB", "mid": "RGBA", "near": "RGBA", "full": "RGB", "depth": "RGB",
+    }  # fmt: skip
+    assert {image.size for image in made.values()} == {(160, 80)}
+    x = np.asarray(made["far"])[40, 80]
+    assert np.abs(np.asarray(made["mid"])[40, 80, :2].astype(int) - x[:2]).max() <= 3
+
+
+@pytest.mark.parametrize("missing", ("far", "mid", "near"))
+def test_a_missing_layer_is_named(missing: str) -> None:
+    raws = {role: data for role, data in RAWS["parallax"].items() if role != missing}
+    with pytest.raises(ResultInvalid, match=f"no picture for {missing}"):
+        finish(raw_asset("parallax"), raw_pack(), raws)
+
+
+def test_broken_bytes_are_named_by_their_role() -> None:
+    with pytest.raises(ResultInvalid, match=r"^mid: "):
+        finish(raw_asset("parallax"), raw_pack(), RAWS["parallax"] | {"mid": b"<html>"})
+
+
+def test_contain_keeps_the_aspect_and_centres() -> None:
+    tall = raw_png(cutout((128, 256), (4, 4, 124, 252)))
+    left, top, right, bottom = solid_box(finished_image(raw_asset(), {"image": tall}))
+    assert abs(left - (128 - right)) <= 1
+    assert abs(top - (128 - bottom)) <= 1
+    assert (bottom - top) / (right - left) == pytest.approx(248 / 120, rel=0.05)
+
+
+def test_stretch_and_cover_fill_the_canvas() -> None:
+    tall = raw_png(Image.new("RGBA", (64, 256), RED))
+    for fit in ("stretch", "cover"):
+        image = finished_image(raw_asset(post={"fit": fit}), {"image": tall}, raw_pack(qa={"max_coverage": 1}))
+        assert solid_box(image) == (0, 0, 128, 128)
+
+
+def test_opaque_pictures_never_get_bars() -> None:
+    striped = Image.new("RGB", (320, 320), "#ff0000")
+    image = finished_image(raw_asset("background"), {"image": raw_png(striped)})
+    assert seen_colours(image) == {(255, 0, 0)}
+
+
+def test_a_trimmed_entity_fills_its_share_of_the_canvas() -> None:
+    small = raw_png(cutout((256, 256), (20, 30, 80, 90)))
+    asset = raw_asset(post={"trim": True}, silhouette={"canvas": [128, 128], "fill": 0.75})
+    left, top, right, bottom = solid_box(finished_image(asset, {"image": small}))
+    assert right - left == pytest.approx(96, abs=2)
+    assert bottom - top == pytest.approx(96, abs=2)
+    assert abs(left - (128 - right)) <= 1
+
+
+@pytest.mark.parametrize("trim", (False, True))
+def test_padding_stays_free_on_each_side(trim: bool) -> None:
+    asset = raw_asset("title_hero", post={"pad": 10, "trim": trim})
+    alpha = np.asarray(finished_image(asset, RAWS["title_hero"]).getchannel("A"))
+    assert alpha[10:-10, 10:-10].max() == 255
+    assert max(alpha[:10].max(), alpha[-10:].max(), alpha[:, :10].max(), alpha[:, -10:].max()) == 0
+
+
+def test_padding_larger_than_the_canvas_leaves_a_picture() -> None:
+    assert finished_image(raw_asset(post={"pad": 512}), RAWS["entity"]).size == (128, 128)
+
+
+@pytest.mark.parametrize("least", (1, 128, 255))
+def test_the_alpha_threshold_leaves_no_soft_pixel(least: int) -> None:
+    alpha = np.asarray(finished_image(raw_asset(post={"alpha_threshold": least}), RAWS["entity"]).getchannel("A"))
+    assert set(np.unique(alpha)) == {0, 255}
+    assert len(np.unique(np.asarray(finished_image(raw_asset(), RAWS["entity"]).getchannel("A")))) > 2
+
+
+@pytest.mark.parametrize("dither", (False, True))
+@pytest.mark.parametrize("asset_type", ("entity", "background"))
+def test_colours_are_reduced_to_the_number_asked_for(asset_type: str, dither: bool) -> None:
+    asset = raw_asset(asset_type, post={"colors": 7, "dither": dither})
+    assert 2 <= len(seen_colours(finished_image(asset, RAWS[asset_type]))) <= 7
+
+
+@pytest.mark.parametrize("dither", (False, True))
+def test_a_palette_is_kept_to_the_letter(dither: bool) -> None:
+    allowed = {(0xF2, 0xCF, 0x3F), (0xD8, 0x40, 0x3A), (0x2F, 0x43, 0x79)}
+    asset = raw_asset(post={"palette": "pack", "dither": dither})
+    assert seen_colours(finished_image(asset, RAWS["entity"])) == allowed
+
+
+def test_a_short_palette_is_not_filled_up_with_black() -> None:
+    dark = Image.new("RGB", (64, 64), "#050505")
+    reduced = colour.reduce(dark, 0, ("#d8403a", "#2f4379"), dither=True)
+    assert (0, 0, 0) not in seen_colours(reduced)
+
+
+def test_pixels_that_are_in_the_palette_stay_as_they_are() -> None:
+    close = ("#101010", "#111111", "#121212", "#131313")
+    for name in close:
+        picture = Image.new("RGB", (2, 2), name)
+        assert colour.reduce(picture, 0, close, dither=False).getpixel((0, 0)) == picture.getpixel((0, 0))
+
+
+def test_a_number_and_a_palette_together_keep_the_most_used_of_its_colours() -> None:
+    picture = Image.new("RGB", (10, 1), "#f2cf3f")
+    picture.paste((0x2F, 0x43, 0x79), (0, 0, 4, 1))
+    picture.paste((0xD8, 0x40, 0x3A), (0, 0, 1, 1))
+    assert seen_colours(colour.reduce(picture, 2, PALETTE, dither=False)) == {(0xF2, 0xCF, 0x3F), (0x2F, 0x43, 0x79)}
+
+
+def test_hidden_pixels_have_no_say_in_the_colours() -> None:
+    picture = Image.new("RGBA", (64, 64), (0, 255, 0, 0))
+    picture.paste(RED, (10, 10, 20, 20))
+    picture.paste(BLUE, (20, 10, 22, 20))
+    reduced = colour.clear_hidden(colour.reduce(picture, 2, (), dither=False))
+    assert seen_colours(reduced) == {RED[:3], BLUE[:3]}
+    assert reduced.getpixel((0, 0)) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("scale", (2, 4, 5))
+def test_pixel_art_is_made_of_whole_squares(scale: int) -> None:
+    asset = raw_asset(post={"pixel_scale": scale, "alpha_threshold": 128, "colors": 16})
+    levels = np.asarray(finished_image(asset, RAWS["entity"]))
+    assert levels.shape[:2] == (128, 128)
+    whole = 128 // scale * scale
+    blocks: NDArray[np.uint8] = levels[:whole, :whole].reshape(whole // scale, scale, whole // scale, scale, 4)
+    assert (blocks == blocks[:, :1, :, :1]).all()
+    assert set(np.unique(levels[..., 3])) == {0, 255}
+
+
+def test_a_sheet_is_only_stretched_so_that_cells_stay_in_place() -> None:
+    raw = Image.new("RGBA", (512, 256), (0, 0, 0, 0))
+    ImageDraw.Draw(raw).rectangle((128 * 2 + 8, 128 + 8, 128 * 3 - 9, 255 - 8), fill=RED)
+    for post in ({}, {"trim": True, "pad": 20}, {"fit": "cover"}):
+        image = finished_image(raw_asset("sheet", post=post), {"image": raw_png(raw)})
+        left, top, right, bottom = solid_box(image)
+        assert 64 <= left <= 67
+        assert 93 <= right <= 96
+        assert 32 <= top <= 35
+        assert 61 <= bottom <= 64
+
+
+def test_a_cutout_whose_background_stayed_is_rejected() -> None:
+    opaque = raw_png(scene((256, 256)))
+    made = finish(raw_asset(), raw_pack(), {"image": opaque})
+    assert made.quality.rejected is not None
+    assert "background was not removed" in made.quality.rejected
+
+
+def test_a_layer_that_is_empty_or_hides_everything_is_noted() -> None:
+    raws = RAWS["parallax"] | {"mid": raw_png(Image.new("RGBA", (320, 192))), "near": raw_png(scene())}
+    notes = finish(raw_asset("parallax"), raw_pack(), raws).quality.notes
+    assert any("mid is empty" in note for note in notes)
+    assert any("near hides all" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("asset_type", "fields"),
+    (
+        *((name, {}) for name in GIVEN),
+        ("sheet", {"kind": "tile", "animations": {}, "tiles": {3: {"name": "grass"}, 11: {"name": "air"}}}),
+        ("sheet", {"kind": "variation", "animations": {}, "variants": [{"key": "red"}]}),
+    ),
+)
+def test_finish_fields_are_equal_to_themselves_after_json(asset_type: str, fields: dict[str, Any]) -> None:
+    made = finish_fields(raw_asset(asset_type, **fields), raw_pack())
+    assert json.loads(json.dumps(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("asset_type", "change"),
+    (
+        ("entity", {"post": {"trim": True}}),
+        ("entity", {"silhouette": {"canvas": [64, 64]}}),
+        ("entity", {"export": ["png"]}),
+        ("background", {"width": 320}),
+        ("background", {"seamless": "x"}),
+        ("title_hero", {"transparent": False}),
+        ("sheet", {"pivot": {"x": 0, "y": 0}}),
+        ("sheet", {"animations": {"run": {"frames": 8, "fps": 24}}}),
+        ("sheet", {"overrides": {"run_00": "blinking"}}),
+    ),
+)
+def test_what_changes_the_file_changes_the_fields(asset_type: str, change: dict[str, Any]) -> None:
+    assert finish_fields(raw_asset(asset_type), raw_pack()) != finish_fields(
+        raw_asset(asset_type, **change), raw_pack()
+    )
+
+
+def test_limits_provenance_and_the_palette_in_use_are_fields_and_words_are_not() -> None:
+    asset, mapped = raw_asset(), raw_asset(post={"palette": "pack"})
+    plain = finish_fields(asset, raw_pack())
+    other = {"id": "sky", "name": "Sky", "palette": ("#000000",)}
+    assert finish_fields(asset, raw_pack(), strip=True) != plain
+    assert finish_fields(asset, raw_pack(qa={"min_coverage": 0.5})) != plain
+    assert finish_fields(mapped, raw_pack(pack=other)) != finish_fields(mapped, raw_pack())
+    assert finish_fields(asset, raw_pack(pack=other)) == plain
+    assert finish_fields(raw_asset(prompt="another thing", tags=["new"], candidates=3), raw_pack()) == plain
