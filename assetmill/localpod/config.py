@@ -1,0 +1,126 @@
+"""How the local endpoint behaves: every figure in one frozen place, with where the figure comes from.
+
+The defaults are RunPod's published ones, so that a client that gets along here gets along there. Nothing is
+read from the environment and nothing listens beyond this machine unless it is said in so many words.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+
+from assetmill.errors import UsageError
+
+MIB = 1024 * 1024
+DRAFT_ENDPOINT = "draft"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often one operation may be called.
+
+    Args:
+        calls: calls in one window.
+        per_worker: further calls in one window for each running worker; the larger of both sums holds.
+        concurrent: calls that may be open at the same time, None for any number.
+    """
+
+    calls: int
+    per_worker: int = 0
+    concurrent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the endpoint refuses. Source: RunPod's operation reference, where not said otherwise.
+
+    Args:
+        run_body_bytes: largest body of `run`, 10 MiB.
+        runsync_body_bytes: largest body of `runsync`, 20 MiB.
+        result_bytes: largest result that a worker can hand over; a larger one is lost and the job
+            still counts as completed (seen in reports about worker-comfyui, 20 MB).
+        window_s: length of a rate window.
+        run: rate of `run`; and so on for the others. `status` covers `status-sync` too.
+        queue_floor: a queue of this many jobs is always allowed.
+        queue_per_worker: and of this many for each worker the endpoint may have (documented until 2025).
+    """
+
+    run_body_bytes: int = 10 * MIB
+    runsync_body_bytes: int = 20 * MIB
+    result_bytes: int = 20_000_000
+    window_s: float = 10.0
+    run: Rate = Rate(1000, per_worker=200, concurrent=200)
+    runsync: Rate = Rate(2000, per_worker=400, concurrent=400)
+    status: Rate = Rate(2000, per_worker=400, concurrent=400)
+    cancel: Rate = Rate(100, per_worker=20, concurrent=20)
+    purge: Rate = Rate(2)
+    queue_floor: int = 50
+    queue_per_worker: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PodConfig:
+    """One local endpoint.
+
+    Args:
+        endpoint_id: last part of its address; `draft` is kept for endpoints that draw placeholder art.
+        api_key: bearer key that every call must carry; None lets everybody on this machine in.
+        workers: most workers at once.
+        host: address to listen on; a loopback one unless `allow_remote`.
+        port: port to listen on; 0 takes a free one.
+        cold_start_s: what a worker needs before its first job.
+        idle_timeout_s: an idle worker goes away after this long (RunPod's default is 5 s).
+        exec_seconds: a job takes at least this long; for measurements of scheduling.
+        gap_seconds: pause of a worker between two jobs. RunPod's own worker SDK has one of about 0.9 s.
+        run_retention_s: results of `run` are kept this long after the job's end (30 minutes).
+        runsync_retention_s: results of `runsync` are kept this long (1 minute).
+        execution_timeout_s: for jobs whose policy says nothing (600 s).
+        ttl_s: for jobs whose policy says nothing (24 h).
+        limits: what is refused.
+        allow_remote: listen on an address that other machines can reach; needs a key.
+
+    Raises:
+        UsageError: the figures cannot be, or the address is reachable from outside.
+    """
+
+    endpoint_id: str = DRAFT_ENDPOINT
+    api_key: str | None = field(default=None, repr=False)
+    workers: int = 3
+    host: str = "127.0.0.1"
+    port: int = 0
+    cold_start_s: float = 0.0
+    idle_timeout_s: float = 5.0
+    exec_seconds: float = 0.0
+    gap_seconds: float = 0.0
+    run_retention_s: float = 1800.0
+    runsync_retention_s: float = 60.0
+    execution_timeout_s: float = 600.0
+    ttl_s: float = 86_400.0
+    limits: Limits = field(default_factory=Limits)
+    allow_remote: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.endpoint_id or not self.endpoint_id.replace("-", "").replace("_", "").isalnum():
+            raise UsageError(f"endpoint id {self.endpoint_id!r} is no plain name", hint="letters, digits, - and _")
+        if not 1 <= self.workers <= 100:  # noqa: PLR2004 - more threads than any machine draws with
+            raise UsageError(f"{self.workers} workers cannot be", hint="1 to 100")
+        if not 0 <= self.port <= 65_535:  # noqa: PLR2004 - TCP's own bound
+            raise UsageError(f"port {self.port} cannot be", hint="0 takes a free one")
+        if min(self.cold_start_s, self.idle_timeout_s, self.exec_seconds, self.gap_seconds) < 0:
+            raise UsageError("a duration of the local endpoint is negative")
+        self._check_reach()
+
+    def _check_reach(self) -> None:
+        if _loopback(self.host):
+            return
+        if not self.allow_remote:
+            raise UsageError(f"{self.host} can be reached from other machines", hint="listen on 127.0.0.1")
+        if not self.api_key:
+            raise UsageError("an endpoint that other machines can reach needs a key")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
