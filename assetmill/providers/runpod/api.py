@@ -1,0 +1,178 @@
+"""The verbs of RunPod's queue API, each turned into a value or into a typed error.
+
+Bodies are parsed only when they are JSON objects: edges answer with HTML pages. No verb retries; the
+errors say what a caller may do. Every call has a timeout. Nothing here logs a key or a body.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from assetmill.clock import Clock
+from assetmill.errors import (
+    NotDelivered,
+    OutcomeUnknown,
+    ProviderRefused,
+    RequestRejected,
+    Throttled,
+)
+from assetmill.providers.base import Job, JobRequest
+from assetmill.providers.runpod.answers import request_body, to_job
+from assetmill.providers.runpod.limits import Operation, RateLimits
+
+MAX_RUN_BYTES = 10 * 1024 * 1024  # RunPod refuses a larger /run body with 400 "exceeded max body size of 10MiB"
+CONNECT_S = 10.0
+READ_S = 30.0
+LONG_POLL_SLACK_S = 15.0
+UNAUTHORISED = frozenset({401, 403})
+NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class JobUnknownError(Exception):
+    """The endpoint answered 404 for a job: too young, expired, or never there. Stays inside this package."""
+
+
+class JobApi:
+    """Verbs of one endpoint.
+
+    Args:
+        client: shared HTTP client.
+        base_url: `https://api.runpod.ai/v2/<endpoint id>`, without a slash at the end.
+        key: bearer key, or None for an endpoint that asks for none.
+        clock: time source for the rate limits.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, base_url: str, key: str | None, clock: Clock) -> None:
+        self._client = client
+        self._base = base_url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._limits = RateLimits(clock)
+
+    async def run(self, request: JobRequest) -> str:
+        """POST /run and return the job id.
+
+        Raises:
+            RequestRejected: too large, or refused by the endpoint.
+            NotDelivered: no connection was made.
+            Throttled: 429.
+            OutcomeUnknown: the request left and no usable answer came.
+            ProviderRefused: key or endpoint is wrong.
+        """
+        content = json.dumps(request_body(request)).encode()
+        if len(content) > MAX_RUN_BYTES:
+            raise RequestRejected(
+                f"the request is {len(content):,} bytes; RunPod takes at most {MAX_RUN_BYTES:,}",
+                hint="make the guide or reference image smaller",
+            )
+        try:
+            response = await self._call("run", "POST", "run", content=content)
+        except NEVER_LEFT as error:
+            raise NotDelivered(f"no connection to the endpoint: {error}", hint="check the network") from error
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(
+                f"the request left and no answer came ({type(error).__name__})",
+                hint="the job may be running and charged",
+            ) from error
+        body = self._accepted(response)
+        job_id = body.get("id")
+        if not isinstance(job_id, str) or not job_id:
+            raise OutcomeUnknown(f"answer without a job id: {_excerpt(response)}", hint="the job may be running")
+        return job_id
+
+    async def status(self, job_id: str) -> Job:
+        """GET /status; raises JobUnknownError on 404, NotDelivered on anything that may pass."""
+        return await self._look(f"status/{job_id}", job_id, READ_S)
+
+    async def status_sync(self, job_id: str, wait_s: float) -> Job:
+        """GET /status-sync, which holds the answer back until the job ends or `wait_s` has passed."""
+        path = f"status-sync/{job_id}?wait={int(wait_s * 1000)}"
+        return await self._look(path, job_id, wait_s + LONG_POLL_SLACK_S)
+
+    async def cancel(self, job_id: str) -> None:
+        """POST /cancel; a job that is gone is fine."""
+        try:
+            await self._call("cancel", "POST", f"cancel/{job_id}")
+        except httpx.HTTPError as error:
+            raise NotDelivered(f"cancel did not arrive: {type(error).__name__}", job_id=job_id) from error
+
+    async def health(self) -> Mapping[str, Any]:
+        """GET /health: counts of jobs and workers; every field may be missing."""
+        try:
+            response = await self._call("health", "GET", "health")
+        except httpx.HTTPError as error:
+            raise NotDelivered(f"no answer from the endpoint: {type(error).__name__}") from error
+        self._refuse_unauthorised(response)
+        return _json_object(response) or {}
+
+    async def _call(
+        self, operation: Operation, method: str, path: str, *, content: bytes | None = None, read_s: float = READ_S
+    ) -> httpx.Response:
+        await self._limits.wait(operation)
+        headers = self._headers | ({"Content-Type": "application/json"} if content is not None else {})
+        timeout = httpx.Timeout(READ_S, connect=CONNECT_S, read=read_s)
+        return await self._client.request(
+            method, f"{self._base}/{path}", content=content, headers=headers, timeout=timeout
+        )
+
+    async def _look(self, path: str, job_id: str, read_s: float) -> Job:
+        try:
+            response = await self._call("status", "GET", path, read_s=read_s)
+        except httpx.HTTPError as error:
+            raise NotDelivered(f"no answer from the endpoint: {type(error).__name__}", job_id=job_id) from error
+        self._refuse_unauthorised(response)
+        if response.status_code in (404, 405):
+            raise JobUnknownError(job_id)
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise Throttled("status is throttled", retry_after_s=_retry_after(response))
+        body = _json_object(response)
+        if response.status_code >= httpx.codes.BAD_REQUEST or not body or not body.get("status"):
+            raise NotDelivered(f"unusable answer: {_excerpt(response)}", job_id=job_id)
+        return to_job(body, job_id)
+
+    def _accepted(self, response: httpx.Response) -> dict[str, Any]:
+        """JSON body of a successful /run, or the error that its status means."""
+        self._refuse_unauthorised(response)
+        status = response.status_code
+        if status == httpx.codes.NOT_FOUND:
+            raise ProviderRefused("the provider knows no such endpoint", hint="check the endpoint id")
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            raise Throttled("the endpoint is throttling us", retry_after_s=_retry_after(response))
+        if httpx.codes.BAD_REQUEST <= status < httpx.codes.INTERNAL_SERVER_ERROR:
+            raise RequestRejected(f"the endpoint refused the request: {_excerpt(response)}")
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise OutcomeUnknown(f"the endpoint broke down: {_excerpt(response)}", hint="the job may be running")
+        return _json_object(response) or {}
+
+    def _refuse_unauthorised(self, response: httpx.Response) -> None:
+        if response.status_code in UNAUTHORISED:
+            raise ProviderRefused(
+                f"the provider refused the key (HTTP {response.status_code})",
+                hint="check RUNPOD_API_KEY and its rights",
+            )
+
+
+def _json_object(response: httpx.Response) -> dict[str, Any] | None:
+    if "json" not in response.headers.get("content-type", ""):
+        return None
+    try:
+        body = response.json()
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    try:
+        return max(0.0, float(response.headers.get("retry-after", "")))
+    except ValueError:
+        return None
+
+
+def _excerpt(response: httpx.Response) -> str:
+    """Status and the beginning of the body, on one line; never a whole page."""
+    text = " ".join(response.text[:400].split())
+    return f"HTTP {response.status_code} {text[:200]}"
