@@ -1,0 +1,134 @@
+"""The generation fingerprint: everything that determines the paid pixels, field by field.
+
+The fields are kept in the ledger beside the hash, so that a plan can name what changed. The guide takes part
+with its recipe, not its bytes: planning draws nothing. Filename prefixes and attempt ids never take part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from assetmill import prompts
+from assetmill.finishing import target_size
+from assetmill.guides import recipe
+from assetmill.guides.strength import default_strength
+from assetmill.manifest.models import Asset, AssetBase, Pack
+from assetmill.workflows.bind import effective_values
+from assetmill.workflows.choose import workflow_for
+from assetmill.workflows.library import Library
+from assetmill.workflows.sizes import generation_size
+
+SEED_SPACE = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Who would make the pixels: kind and model of the endpoint. Part of every fingerprint."""
+
+    kind: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One picture to make.
+
+    Args:
+        workflow: name of the workflow.
+        parameters: values to bind, by parameter name.
+        guide: recipe of the guide that is drawn and sent along, or None.
+        reference: fingerprint of the picture that is sent in place of a guide, or None.
+        size: (width, height) in pixels that the model is asked for.
+        asked: (width, height) in pixels of the finished picture.
+        fields: all of the above and the maker, JSON-able.
+        fingerprint: SHA-256 of the fields.
+    """
+
+    workflow: str
+    parameters: Mapping[str, Any]
+    guide: Mapping[str, Any] | None
+    reference: str | None
+    size: tuple[int, int]
+    asked: tuple[int, int]
+    seed: int
+    fields: Mapping[str, Any]
+    fingerprint: str
+
+
+def canonical(value: Any) -> str:
+    """JSON text that is the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON, in hex."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def seed_of(asset: AssetBase, pack: Pack, candidate: int) -> int:
+    """Seed of one candidate, 0 to 2**53 - 1: the asset's own counted up, or one that follows from the pack's."""
+    if asset.seed is not None:
+        return (asset.seed + candidate) % SEED_SPACE
+    text = f"{pack.pack.seed}\0{asset.id}\0{candidate}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) % SEED_SPACE
+
+
+def generation(
+    asset: Asset, pack: Pack, candidate: int, *, library: Library, maker: Maker, reference: str | None = None
+) -> Generation:
+    """Everything about one picture that decides its pixels.
+
+    Raises:
+        WorkflowError: there is no road to this picture; the message says why.
+    """
+    name = workflow_for(asset)
+    workflow = library.get(name)
+    asked = target_size(asset)
+    size = generation_size(*asked)
+    guide = recipe(asset, size) if workflow.needs_image and reference is None else None
+    parameters = _parameters(asset, pack, candidate, size)
+    bound = effective_values(workflow, {key: v for key, v in parameters.items() if key in workflow.parameters})
+    fields = bound | {
+        "workflow": name,
+        "workflow_hash": workflow.template_hash,
+        "guide": guide,
+        "reference": reference,
+        "candidate": candidate,
+        "provider": maker.kind,
+        "model": maker.model,
+    }
+    seed = parameters["seed"]
+    return Generation(name, bound, guide, reference, size, asked, seed, fields, digest(fields))
+
+
+def _parameters(asset: Asset, pack: Pack, candidate: int, size: tuple[int, int]) -> dict[str, Any]:
+    prompt = prompts.build(asset, pack)
+    offered: dict[str, Any] = {
+        "prompt": prompt.positive,
+        "negative_prompt": prompt.negative,
+        "seed": seed_of(asset, pack, candidate),
+        "width": size[0],
+        "height": size[1],
+        "denoise": asset.strength if asset.strength is not None else default_strength(asset),
+    }
+    if prompt.far is not None:
+        offered["far_prompt"] = prompt.far
+    return offered
+
+
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the fields that differ; inside `guide`, the guide's own fields (`guide.color`)."""
+    names = []
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            names += [f"{key}.{inner}" for inner in changed_fields(old, new)]
+        else:
+            names.append(key)
+    return tuple(names)

@@ -1,0 +1,279 @@
+"""The plan: each picture of the manifest is cached, new, changed, open or blocked, and why.
+
+Pure: manifest, history and endpoint go in, a `Plan` comes out. It draws nothing and asks no network.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from assetmill.errors import UsageError, WorkflowError
+from assetmill.finishing import finish_fields
+from assetmill.manifest.models import ASSET_TYPES, Asset, Pack
+from assetmill.money import Cost, load_prices
+from assetmill.planning.estimate import NO_TIME, BatchEstimate, Estimator, Span, batch_estimate, job_cost
+from assetmill.planning.fingerprint import Generation, Maker, changed_fields, digest, generation
+from assetmill.planning.history import History
+from assetmill.providers.endpoints import Endpoint
+from assetmill.workflows.library import Library
+
+FREE_OF_CHARGE = Cost(None, None, None, "nothing to pay")
+
+
+class State(StrEnum):
+    """What a run would do about a picture."""
+
+    CACHED = "cached"
+    NEW = "new"
+    CHANGED = "changed"
+    OPEN = "open"
+    BLOCKED = "blocked"
+
+    @property
+    def paid(self) -> bool:
+        """Whether a run would send a job for it."""
+        return self in (State.NEW, State.CHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """Everything free that shapes a published file, by name, and its hash."""
+
+    fields: Mapping[str, Any]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    """One picture (one candidate of one asset) and what a run would do about it.
+
+    Args:
+        asset: the resolved asset.
+        candidate: number of the candidate, from 0.
+        finishing: what is done to the raw picture.
+        state: what a run would do.
+        reason: why, in words; empty where the state says it all.
+        changed: fields that differ from the last picture.
+        made: how it is made; None when blocked.
+        refinish: the finished file has to be made again, for free.
+        finish_changed: finishing fields that differ from the last finish.
+        rejected: why the checks turned the finished picture down; None when they did not.
+        attempt_id: paid attempt that holds the picture, or that is open.
+        seconds: time on a worker.
+        time_source: `history` or `prior`.
+        cost: money for this job alone.
+    """
+
+    asset: Asset
+    candidate: int
+    finishing: Finishing
+    state: State
+    reason: str = ""
+    changed: tuple[str, ...] = ()
+    made: Generation | None = None
+    refinish: bool = False
+    finish_changed: tuple[str, ...] = ()
+    rejected: str | None = None
+    attempt_id: str | None = None
+    seconds: Span = NO_TIME
+    time_source: str = ""
+    cost: Cost = FREE_OF_CHARGE
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """(asset id, candidate)."""
+        return self.asset.id, self.candidate
+
+    @property
+    def label(self) -> str:
+        """`entity/slime`, or `entity/slime#1` for further candidates."""
+        suffix = f"#{self.candidate}" if self.candidate else ""
+        return f"{self.asset.type}/{self.asset.id}{suffix}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All pictures of a manifest, in the order in which a run takes them."""
+
+    pack: Pack
+    endpoint: Endpoint
+    items: tuple[PlanItem, ...]
+    total: BatchEstimate
+
+    def counts(self) -> Counter[State]:
+        """Pictures by state."""
+        return Counter(item.state for item in self.items)
+
+    @property
+    def to_pay(self) -> tuple[PlanItem, ...]:
+        """Pictures that a run would send."""
+        return tuple(item for item in self.items if item.state.paid)
+
+    @property
+    def to_refinish(self) -> tuple[PlanItem, ...]:
+        """Pictures that are there and whose finished file has to be made again, for free."""
+        return tuple(item for item in self.items if item.refinish)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Part of a manifest: ids and types; empty means all."""
+
+    only: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    def check(self, pack: Pack) -> None:
+        """Refuse names that the manifest does not have.
+
+        Raises:
+            UsageError: names them.
+        """
+        unknown = sorted(set(self.only) - {asset.id for asset in pack.assets})
+        if unknown:
+            raise UsageError(f"the manifest has no asset {', '.join(unknown)}", hint="`assetmill plan` lists the ids")
+        wrong = sorted(set(self.types) - set(ASSET_TYPES))
+        if wrong:
+            raise UsageError(f"no asset type {', '.join(wrong)}", hint=f"types are {', '.join(ASSET_TYPES)}")
+
+    def takes(self, asset: Asset) -> bool:
+        """Whether the asset is part of it."""
+        return (not self.only or asset.id in self.only) and (not self.types or asset.type in self.types)
+
+
+ALL = Selection()
+
+
+def make_plan(
+    pack: Pack,
+    history: History,
+    endpoint: Endpoint,
+    library: Library,
+    *,
+    selection: Selection = ALL,
+    strip: bool = False,
+) -> Plan:
+    """Compare a manifest with the books.
+
+    Args:
+        pack: resolved manifest.
+        history: what is paid for already.
+        endpoint: who would make what is missing.
+        library: workflows.
+        selection: part of the manifest; assets that it references come along.
+        strip: leave provenance out of published files; part of every finish fingerprint.
+
+    Raises:
+        UsageError: the selection names what is not there.
+    """
+    selection.check(pack)
+    planner = _Planner(pack, history, endpoint, library, strip=strip)
+    chosen = _with_references(pack, [asset for asset in pack.assets if asset.enabled and selection.takes(asset)])
+    items = [planner.item(asset, candidate) for asset in chosen for candidate in range(asset.candidates)]
+    ranks = {asset.id: (not asset.is_style_anchor, index) for index, asset in enumerate(chosen)}
+    items.sort(
+        key=lambda item: (ranks[item.asset.id][0], item.made.workflow if item.made else "", ranks[item.asset.id])
+    )
+    total = batch_estimate(
+        [item.seconds for item in items if item.state.paid],
+        workers=endpoint.max_workers,
+        usd_per_s=endpoint.usd_per_s,
+        draft=endpoint.draft,
+        pools=tuple(load_prices().values()),
+    )
+    return Plan(pack, endpoint, tuple(items), total)
+
+
+def _with_references(pack: Pack, chosen: list[Asset]) -> list[Asset]:
+    """The chosen assets and all that they are drawn from, in the order of the manifest."""
+    by_id = {asset.id: asset for asset in pack.assets}
+    wanted: set[str] = set()
+    stack = [asset.id for asset in chosen]
+    while stack:
+        name = stack.pop()
+        if name not in wanted:
+            wanted.add(name)
+            stack.extend(by_id[name].references)
+    return [asset for asset in pack.assets if asset.id in wanted]
+
+
+class _Planner:
+    """Works out one picture at a time; remembers the fingerprints of referenced assets."""
+
+    def __init__(self, pack: Pack, history: History, endpoint: Endpoint, library: Library, *, strip: bool) -> None:
+        self._pack = pack
+        self._history = history
+        self._endpoint = endpoint
+        self._library = library
+        self._strip = strip
+        self._maker = Maker(endpoint.kind, endpoint.model)
+        self._estimator = Estimator(history.timings, draft=endpoint.draft)
+        self._by_id = {asset.id: asset for asset in pack.assets}
+        self._made: dict[tuple[str, int], Generation] = {}
+
+    def item(self, asset: Asset, candidate: int) -> PlanItem:
+        free = finish_fields(asset, self._pack, strip=self._strip)
+        item = PlanItem(asset, candidate, Finishing(free, digest(free)), State.BLOCKED)
+        try:
+            self._check_provider(asset)
+            made = self._generation(asset, candidate)
+        except WorkflowError as error:
+            return replace(item, reason=error.message)
+        item = replace(item, made=made)
+        kept = self._history.by_fingerprint.get(made.fingerprint)
+        last = self._history.latest.get((asset.id, candidate))
+        changed = changed_fields(last.inputs, made.fields) if last is not None and kept is None else ()
+        if kept is not None:
+            return self._cached(item, kept.attempt_id)
+        if asset.locked and last is not None:
+            return self._cached(replace(item, reason=f"locked; would change {', '.join(changed)}"), last.attempt_id)
+        waiting = self._history.open.get(made.fingerprint)
+        if waiting is not None:
+            reason = f"job {waiting.job_id or 'unknown'} was sent and is not collected yet"
+            return replace(item, state=State.OPEN, reason=reason, attempt_id=waiting.attempt_id)
+        return self._to_pay(item, made, changed)
+
+    def _check_provider(self, asset: Asset) -> None:
+        if asset.provider == "scenario":
+            raise WorkflowError("provider scenario is not available in this version")
+
+    def _generation(self, asset: Asset, candidate: int) -> Generation:
+        key = (asset.id, candidate)
+        if key not in self._made:
+            reference = self._reference(asset)
+            self._made[key] = generation(
+                asset, self._pack, candidate, library=self._library, maker=self._maker, reference=reference
+            )
+        return self._made[key]
+
+    def _reference(self, asset: Asset) -> str | None:
+        if not asset.references:
+            return None
+        source = self._by_id[asset.references[0]]
+        if not source.enabled:
+            raise WorkflowError(f"it is drawn from {source.id}, which is disabled")
+        return self._generation(source, 0).fingerprint
+
+    def _cached(self, item: PlanItem, attempt_id: str) -> PlanItem:
+        item = replace(item, state=State.CACHED, attempt_id=attempt_id)
+        done = self._history.finishes.get((attempt_id, item.finishing.fingerprint))
+        if done is not None:
+            return replace(item, rejected=done.rejected)
+        last = self._history.last_finish.get(attempt_id)
+        differs = changed_fields(last.inputs, item.finishing.fields) if last is not None else ()
+        return replace(item, refinish=True, finish_changed=differs)
+
+    def _to_pay(self, item: PlanItem, made: Generation, changed: tuple[str, ...]) -> PlanItem:
+        guided = made.parameters.get("cfg", 1.0) > 1.0  # true guidance evaluates the model twice a step
+        estimate = self._estimator.job(made.workflow, made.size, guided=guided)
+        return replace(
+            item,
+            state=State.CHANGED if changed else State.NEW,
+            changed=changed,
+            seconds=estimate.seconds,
+            time_source=estimate.source,
+            cost=job_cost(estimate.seconds, self._endpoint.usd_per_s),
+        )
