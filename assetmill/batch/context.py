@@ -1,0 +1,156 @@
+"""Everything that the attempts of one run share, put together once and closed once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from assetmill.batch.progress import Progress
+from assetmill.batch.window import Window
+from assetmill.clock import Clock
+from assetmill.errors import AssetmillError, KeyMissing, ResultLost
+from assetmill.ledger import Finish, Ledger, Output
+from assetmill.manifest.models import Pack
+from assetmill.money import Cost
+from assetmill.planning.plan import PlanItem
+from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.runpod import RunPodProvider
+from assetmill.storage import Store
+from assetmill.workflows.library import Library
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one picture ended.
+
+    Args:
+        item: what was planned.
+        status: kept, rejected, failed, lost or open.
+        attempt_id: paid attempt, if one was sent.
+        finish: finished files, if there are any.
+        error: what went wrong, if something did.
+        cost: what the attempt cost.
+        latency_ms: from sending to the final row.
+        job_id: the provider's id.
+    """
+
+    item: PlanItem
+    status: str
+    attempt_id: str | None = None
+    finish: Finish | None = None
+    error: AssetmillError | None = None
+    cost: Cost | None = None
+    latency_ms: int | None = None
+    job_id: str | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether there is a picture to publish."""
+        return self.finish is not None and self.finish.rejected is None
+
+    @property
+    def note(self) -> str:
+        """Why there is none, in words."""
+        if self.error is not None:
+            return str(self.error)
+        return (self.finish.rejected or "") if self.finish else ""
+
+
+class RawImages:
+    """Raw pictures by (asset id, candidate), as they become available; drawn-from assets wait here."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ready: dict[tuple[str, int], asyncio.Future[Output | None]] = {}
+
+    def _slot(self, key: tuple[str, int]) -> asyncio.Future[Output | None]:
+        return self._ready.setdefault(key, asyncio.get_running_loop().create_future())
+
+    def offer(self, key: tuple[str, int], outputs: Mapping[str, Output] | None) -> None:
+        """Say that a picture is stored, or (None) that there will be none."""
+        slot = self._slot(key)
+        if not slot.done():
+            slot.set_result(next(iter(outputs.values())) if outputs else None)
+
+    async def of(self, asset_id: str) -> bytes:
+        """Bytes of an asset's first picture; waits until it is made.
+
+        Raises:
+            ResultLost: it could not be made, or its raw picture is gone.
+        """
+        output = await self._slot((asset_id, 0))
+        if output is None:
+            raise ResultLost(f"{asset_id}, which this is drawn from, could not be made")
+        try:
+            return await asyncio.to_thread(self._store.get, output.key)
+        except KeyMissing as error:
+            raise ResultLost(f"the raw picture of {asset_id} is gone from the store") from error
+
+
+@dataclass
+class Batch:
+    """One run: what it needs, and how far it is.
+
+    Args:
+        run_id: id of the run.
+        pack: resolved manifest.
+        endpoint: where jobs go.
+        provider: speaks to the endpoint.
+        ledger: the books.
+        store: where bytes go.
+        library: workflows and their contract.
+        clock: time, ids and chance.
+        window: slots at the endpoint.
+        progress: counts.
+        limits: execution timeout and time to live of a job, milliseconds.
+        strip: leave provenance out of published files.
+    """
+
+    run_id: str
+    pack: Pack
+    endpoint: Endpoint
+    provider: RunPodProvider
+    ledger: Ledger
+    store: Store
+    library: Library
+    clock: Clock
+    window: Window
+    progress: Progress
+    limits: tuple[int, int]
+    strip: bool
+    raws: RawImages
+    ended: AssetmillError | None = None
+    outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+
+    def end(self, error: AssetmillError) -> None:
+        """Send nothing more: the first error of this weight is the reason that the run gives."""
+        if self.ended is None:
+            self.ended = error
+
+    def report(self, outcome: Outcome) -> Outcome:
+        """Keep an outcome, and tell whoever watches."""
+        self.outcomes[outcome.item.key] = outcome
+        cost = outcome.cost.estimate if outcome.cost else None
+        charged = outcome.cost is not None
+        self.progress.settled(outcome.job_id, kept=outcome.good, cost_usd=cost, charged=charged)
+        return outcome
+
+
+def provenance(batch: Batch, item: PlanItem, attempt_id: str, *, draft: bool) -> dict[str, str] | None:
+    """Text chunks for a published PNG; None when they are to be left out."""
+    if batch.strip or item.made is None:
+        return None
+    made = item.made
+    text: dict[str, Any] = {
+        "asset": item.asset.id,
+        "prompt": made.parameters.get("prompt", ""),
+        "seed": made.seed,
+        "workflow": f"{made.workflow} {made.fields['workflow_hash']}",
+        "model": made.fields["model"],
+        "attempt": attempt_id,
+    }
+    if draft:
+        text["draft"] = "1"
+    return {f"assetmill:{key}": str(value) for key, value in text.items()}

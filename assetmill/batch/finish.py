@@ -1,0 +1,86 @@
+"""From raw bytes to files in the store: free of charge, and always from the raw image.
+
+Changing a finishing option comes through here again and never touches a provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from assetmill.batch.context import Batch, Outcome, provenance
+from assetmill.errors import AttemptError, KeyMissing, ResultLost
+from assetmill.finishing import Finished, finish
+from assetmill.ledger import Finish, Output
+from assetmill.manifest.models import Sheet
+from assetmill.packs import put_blob
+from assetmill.planning.plan import PlanItem
+from assetmill.sheets.metadata import asset_sheet
+
+
+async def finish_picture(
+    batch: Batch, item: PlanItem, attempt_id: str, raws: Mapping[str, bytes], *, draft: bool
+) -> Finish:
+    """Finish one picture, store its files and write that down.
+
+    Raises:
+        ResultInvalid: the raw image cannot be finished.
+    """
+    text = provenance(batch, item, attempt_id, draft=draft)
+    finished = await asyncio.to_thread(finish, item.asset, batch.pack, raws, text=text)
+    return await asyncio.to_thread(_keep, batch, item, attempt_id, finished, batch.clock.now())
+
+
+def _keep(batch: Batch, item: PlanItem, attempt_id: str, finished: Finished, now: datetime) -> Finish:
+    files = []
+    for role, file in finished.files.items():
+        ref = put_blob(batch.store, file.data, ext="png", content_type="image/png")
+        files.append(Output(role, ref.key, ref.sha256, ref.bytes, file.width, file.height))
+    record = Finish(
+        attempt_id=attempt_id,
+        finish_fingerprint=item.finishing.fingerprint,
+        game=batch.pack.game.id,
+        run_id=batch.run_id,
+        files=tuple(files),
+        sheet_key=_sheet(batch, item, files[0], now) if isinstance(item.asset, Sheet) else None,
+        inputs=item.finishing.fields,
+        quality=finished.quality.as_json(),
+        finished_at=now,
+    )
+    batch.ledger.record_finish(record)
+    return record
+
+
+def _sheet(batch: Batch, item: PlanItem, image: Output, now: datetime) -> str | None:
+    if not isinstance(item.asset, Sheet) or "assetsheet" not in item.asset.export:
+        return None
+    document = asset_sheet(
+        item.asset,
+        pack_id=batch.pack.pack.id,
+        image_key=image.key,
+        image_size=(image.width, image.height),
+        created_at=now,
+        with_prompts=not batch.strip,
+    )
+    data = json.dumps(document, ensure_ascii=False, indent=1).encode()
+    return put_blob(batch.store, data, ext="json", content_type="application/json").key
+
+
+async def refinish(batch: Batch, item: PlanItem, raw: Mapping[str, Output], *, draft: bool) -> Outcome:
+    """Finish a picture again that is paid for already."""
+    attempt_id = item.attempt_id or ""
+    try:
+        data = {role: await asyncio.to_thread(_read_raw, batch, output) for role, output in raw.items()}
+        done = await finish_picture(batch, item, attempt_id, data, draft=draft)
+    except AttemptError as error:
+        return batch.report(Outcome(item, "failed", attempt_id, error=error))
+    return batch.report(Outcome(item, "kept" if done.rejected is None else "rejected", attempt_id, done))
+
+
+def _read_raw(batch: Batch, output: Output) -> bytes:
+    try:
+        return batch.store.get(output.key)
+    except KeyMissing as error:
+        raise ResultLost(f"raw image {output.key} is gone from the store", hint="restore the blob") from error

@@ -1,0 +1,149 @@
+"""What a run says of itself at the end; `assetmill run --json` prints exactly this object."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.results import Choice
+from assetmill.errors import AssetmillError
+from assetmill.money import usd
+from assetmill.packs import Published
+from assetmill.planning.plan import Plan, State
+
+
+class Line(BaseModel):
+    """One picture that is not there, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    asset: str = Field(description="Asset id.")
+    type: str = Field(description="Asset type.")
+    candidate: int = Field(description="Candidate, from 0.")
+    state: str = Field(description="failed, rejected, lost, open, unsent or blocked.")
+    error: str = Field(description="Class of the error; `rejected` or `blocked` where there was none.")
+    message: str = Field(description="What happened, in one sentence.")
+    hint: str = Field("", description="What to do about it.")
+    job_id: str | None = Field(None, description="The provider's id.")
+
+
+class BatchReport(BaseModel):
+    """Result of one run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str = Field(description="Id of the run.")
+    game: str = Field(description="Game id.")
+    pack: str = Field(description="Pack id.")
+    endpoint: str = Field(description="Name of the endpoint.")
+    draft: bool = Field(description="Whether the pictures are placeholders.")
+    assets: int = Field(description="Assets of the manifest that were looked at.")
+    planned: dict[str, int] = Field(description="Pictures by what the plan said of them.")
+    generated: int = Field(description="Pictures that were paid for and kept in this run.")
+    cached: int = Field(description="Pictures that were there already and cost nothing.")
+    refinished: int = Field(description="Of these, pictures that were finished again, for free.")
+    failed: int = Field(description="Pictures that are not there.")
+    collected: int = Field(description="Attempts of earlier runs that were settled.")
+    cost_usd: Decimal | None = Field(description="Sum of the estimates of this run's attempts; null if none is known.")
+    unpriced: int = Field(description="Charged attempts without a known price; not in the sum.")
+    elapsed_s: float = Field(description="Seconds from start to end.")
+    gallery: str | None = Field(description="Key of the gallery page in the store.")
+    index: str | None = Field(description="Key of the pack index in the store.")
+    latest: str | None = Field(description="Key of the pointer that games read.")
+    published: bool = Field(description="Whether the pack has changed.")
+    store: str = Field(description="Address of the store.")
+    failures: tuple[Line, ...] = Field(description="Pictures that are not there, and why.")
+    stopped: str | None = Field(description="Why the run stopped before its end; null if it did not.")
+    exit_code: Literal[0, 1, 2, 3, 4, 5] = Field(description="As documented for the command line.")
+
+    @property
+    def sentence(self) -> str:
+        """The run in one line."""
+        made = f"{self.generated} generated" if self.generated else "nothing generated"
+        parts = [made, f"{self.cached} cached"]
+        parts += [f"{self.refinished} finished again"] if self.refinished else []
+        parts += [f"{self.failed} failed"] if self.failed else []
+        spent = usd(self.cost_usd) + (f" and {self.unpriced} of unknown price" if self.unpriced else "")
+        return f"{', '.join(parts)}; {spent}; {self.elapsed_s:.0f} s"
+
+
+def build_report(
+    batch: Batch, plan: Plan, choices: dict[str, Choice], *, published: Published | None, gallery: str | None,
+    collected: int, elapsed_s: float,
+) -> BatchReport:  # fmt: skip
+    """Put the report together from what happened."""
+    failures = _failures(batch, plan)
+    outcomes = batch.outcomes.values()
+    fresh = [o for o in outcomes if o.good and o.item.state is not State.CACHED]
+    there = [o for o in outcomes if o.good and o.item.state is State.CACHED]
+    known = batch.progress.cost_usd if not batch.progress.unpriced or batch.progress.cost_usd else None
+    return BatchReport(
+        run_id=batch.run_id,
+        game=batch.pack.game.id,
+        pack=batch.pack.pack.id,
+        endpoint=batch.endpoint.name,
+        draft=batch.endpoint.draft,
+        assets=len({item.asset.id for item in plan.items}),
+        planned={str(state): count for state, count in plan.counts().items()},
+        generated=len(fresh),
+        cached=len(there),
+        refinished=sum(o.item.refinish for o in there),
+        failed=len(failures),
+        collected=collected,
+        cost_usd=known,
+        unpriced=batch.progress.unpriced,
+        elapsed_s=elapsed_s,
+        gallery=gallery,
+        index=published.index_key if published else None,
+        latest=published.latest_key if published else None,
+        published=bool(published and published.changed),
+        store=batch.store.url,
+        failures=failures,
+        stopped=batch.ended.message if batch.ended else None,
+        exit_code=_exit_code(batch.ended, failures, choices),
+    )
+
+
+def _failures(batch: Batch, plan: Plan) -> tuple[Line, ...]:
+    lines = [_line(outcome) for outcome in batch.outcomes.values() if not outcome.good]
+    for item in plan.items:
+        if item.key not in batch.outcomes:
+            state = str(item.state)
+            lines.append(
+                Line(
+                    asset=item.asset.id,
+                    type=item.asset.type,
+                    candidate=item.candidate,
+                    state=state,
+                    error=state,
+                    message=item.reason,
+                )
+            )
+    return tuple(sorted(lines, key=lambda line: (line.asset, line.candidate)))
+
+
+def _line(outcome: Outcome) -> Line:
+    error = outcome.error
+    return Line(
+        asset=outcome.item.asset.id,
+        type=outcome.item.asset.type,
+        candidate=outcome.item.candidate,
+        state=outcome.status,
+        error=error.code if error else "rejected",
+        message=error.message if error else outcome.note,
+        hint=error.hint if error else "change the prompt, the seed or the limits in `qa`",
+        job_id=outcome.job_id or (error.job_id if error else None),
+    )
+
+
+def _exit_code(
+    ended: AssetmillError | None, failures: tuple[Line, ...], choices: dict[str, Choice]
+) -> Literal[0, 1, 2, 3, 4, 5]:
+    """An asset with one good candidate is there; every other failure counts."""
+    if ended is not None:
+        return ended.exit_code  # type: ignore[return-value]  # the tree's exit codes are exactly these
+    there = {asset_id for asset_id, choice in choices.items() if choice.chosen is not None}
+    return 1 if any(line.asset not in there for line in failures) else 0

@@ -1,0 +1,136 @@
+"""From outcomes to a published pack: choose among candidates, carry over what failed, write the page."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from assetmill.batch.context import Batch, Outcome
+from assetmill.ledger import Finish, Output
+from assetmill.manifest.models import DEPTH_LAYERS, Asset, Parallax, ParallaxLayer
+from assetmill.packs import PackAsset, PackIndex, PackLayer, Published, carry_over, load_latest, publish
+
+DRAFT_CHANNEL = "draft"
+LAYER_SCROLL = {"far": 0.1, "mid": 0.5, "near": 0.8}  # the game runtime's own factors for its sky, mid and near layers
+LAYER_DEPTH = {"far": 0.0, "mid": 0.5, "near": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The candidate of one asset that is published, and what it was chosen from."""
+
+    asset: Asset
+    chosen: Outcome | None
+    all: tuple[Outcome, ...]
+
+
+def choose(batch: Batch) -> dict[str, Choice]:
+    """Best candidate of each asset: the highest score of the checks, the lowest number among equals."""
+    by_asset: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in batch.outcomes.values():
+        by_asset[outcome.item.asset.id].append(outcome)
+    choices = {}
+    for asset_id, outcomes in by_asset.items():
+        outcomes.sort(key=lambda outcome: outcome.item.candidate)
+        good = [outcome for outcome in outcomes if outcome.good]
+        best = max(good, key=lambda o: (o.finish.score if o.finish else 0.0, -o.item.candidate), default=None)
+        choices[asset_id] = Choice(outcomes[0].item.asset, best, tuple(outcomes))
+    return choices
+
+
+def channel_of(batch: Batch, channel: str) -> str:
+    """Drafts have a channel of their own: they never take the place of released art."""
+    return DRAFT_CHANNEL if batch.endpoint.draft else channel
+
+
+def publish_pack(batch: Batch, choices: Mapping[str, Choice], channel: str, now: datetime) -> Published | None:
+    """Publish what came out well; keep the previous version of what did not. None if there is nothing at all.
+
+    Raises:
+        StorageError: nothing is half published; the run may be repeated.
+    """
+    game = batch.pack.game.id
+    channel = channel_of(batch, channel)
+    before = load_latest(batch.store, game, channel)
+    fresh = {
+        asset_id: _keep_origin(before, asset_id, _entry(batch, choice))
+        for asset_id, choice in choices.items()
+        if choice.chosen is not None
+    }
+    assets = carry_over(before, fresh, [asset.id for asset in batch.pack.assets])
+    if not assets and before is None:
+        return None
+    index = PackIndex(game=game, pack=batch.pack.pack.id, run_id=batch.run_id, created_at=now, assets=assets)
+    return publish(batch.store, game=game, channel=channel, index=index, base=before, now=now)
+
+
+def _keep_origin(before: PackIndex | None, asset_id: str, entry: PackAsset) -> PackAsset:
+    """A picture that was published before keeps the run that first published it."""
+    old = before.assets.get(asset_id) if before else None
+    if old is not None and old.sha256 == entry.sha256:
+        return entry.model_copy(update={"made_in_run": old.made_in_run})
+    return entry
+
+
+def _entry(batch: Batch, choice: Choice) -> PackAsset:
+    finish = _finish(choice.chosen)
+    files = finish.by_role
+    main = _main_file(files)
+    asset = choice.asset
+    outcome = choice.chosen
+    return PackAsset(
+        type=asset.type,
+        file=main.key,
+        width=main.width,
+        height=main.height,
+        bytes=main.bytes,
+        sha256=main.sha256,
+        draft=batch.endpoint.draft,
+        tags=asset.tags,
+        sheet=finish.sheet_key,
+        layers=_layers(asset, files) if isinstance(asset, Parallax) else (),
+        candidate=outcome.item.candidate if outcome else 0,
+        made_in_run=batch.run_id,
+        files={role: file.key for role, file in files.items() if file is not main and role not in DEPTH_LAYERS},
+    )
+
+
+def _finish(outcome: Outcome | None) -> Finish:
+    if outcome is None or outcome.finish is None:
+        raise ValueError("an asset without a finished picture has no entry")
+    return outcome.finish
+
+
+def _main_file(files: Mapping[str, Output]) -> Output:
+    """The file that stands for the asset: its image, or the whole picture of a parallax background."""
+    return files.get("image") or files.get("full") or next(iter(files.values()))
+
+
+def layer_specs(asset: Parallax) -> tuple[ParallaxLayer, ...]:
+    """Layers of a parallax background made by depth, farthest first: the manifest's own, or the usual three."""
+    if asset.layers:
+        return asset.layers
+    return tuple(
+        ParallaxLayer(id=name, depth=LAYER_DEPTH[name], scroll_factor=LAYER_SCROLL[name], opaque=name == "far")
+        for name in DEPTH_LAYERS
+    )
+
+
+def _layers(asset: Parallax, files: Mapping[str, Output]) -> tuple[PackLayer, ...]:
+    layers = []
+    for role, spec in zip(DEPTH_LAYERS, layer_specs(asset), strict=True):
+        file = files[role]
+        layers.append(
+            PackLayer(
+                id=spec.id,
+                file=file.key,
+                width=file.width,
+                height=file.height,
+                depth=spec.depth,
+                scroll_factor=spec.scroll_factor,
+                opaque=role == "far",
+            )
+        )
+    return tuple(layers)

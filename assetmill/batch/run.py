@@ -1,0 +1,149 @@
+"""A whole run, step by step: settle, plan, generate, finish again, publish, report.
+
+Who carries a step out is passed in: the flow makes Prefect task runs of them, `Steps` itself just does them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from assetmill.batch.attempt import STOPS_BATCH, generate
+from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.finish import refinish
+from assetmill.batch.page import write_gallery
+from assetmill.batch.report import BatchReport, build_report
+from assetmill.batch.results import Choice, choose, publish_pack
+from assetmill.batch.session import plan_batch
+from assetmill.batch.settle import settle_open
+from assetmill.errors import AssetmillError, LedgerError, StorageError
+from assetmill.ledger import Output
+from assetmill.packs import Published
+from assetmill.planning.history import History
+from assetmill.planning.plan import Plan, PlanItem, Selection, State
+
+
+class Steps:
+    """How each step of a run is carried out; a subclass may wrap each of them."""
+
+    async def settle(self, batch: Batch) -> int:
+        """Settle what earlier runs left open."""
+        return await settle_open(batch)
+
+    async def generate(self, batch: Batch, item: PlanItem) -> Outcome:
+        """Make one picture."""
+        return await generate(batch, item)
+
+    async def refinish(
+        self, batch: Batch, items: tuple[PlanItem, ...], raws: Mapping[str, Mapping[str, Output]]
+    ) -> None:
+        """Finish pictures again that are paid for; `raws` has their raw images by attempt id."""
+        for item in items:
+            await refinish(batch, item, raws[item.attempt_id or ""], draft=batch.endpoint.draft)
+
+    async def publish(self, batch: Batch, choices: dict[str, Choice], channel: str) -> Published | None:
+        """Publish the pack."""
+        return await asyncio.to_thread(publish_pack, batch, choices, channel, batch.clock.now())
+
+
+async def run_batch(batch: Batch, selection: Selection, channel: str, steps: Steps) -> tuple[BatchReport, Plan]:
+    """Carry a run out.
+
+    Args:
+        batch: an open batch.
+        selection: part of the manifest.
+        channel: where the pack is published; drafts have a channel of their own.
+        steps: how the steps are carried out.
+
+    Raises:
+        LedgerError, StorageError: the books or the store failed; nothing is half published.
+    """
+    state = "failed"
+    try:
+        result = await _steps(batch, selection, channel, steps)
+    except asyncio.CancelledError:
+        state = "interrupted"
+        raise
+    else:
+        state = "stopped" if batch.ended else "finished"
+        return result
+    finally:
+        counts = batch.progress
+        batch.ledger.end_run(
+            batch.run_id,
+            state=state,
+            ended_at=batch.clock.now(),
+            kept=counts.kept,
+            failed=counts.failed,
+            cached=counts.cached,
+        )
+
+
+async def _steps(batch: Batch, selection: Selection, channel: str, steps: Steps) -> tuple[BatchReport, Plan]:
+    began = batch.clock.monotonic()
+    batch.progress.say("settling what earlier runs left open")
+    collected = await steps.settle(batch)
+    batch.progress.say("planning")
+    plan, history = await plan_batch(batch, selection)
+    _start(batch, plan, history)
+    await _make(batch, plan, history, steps)
+    if isinstance(batch.ended, LedgerError | StorageError):
+        raise batch.ended
+    batch.progress.say("publishing")
+    choices = choose(batch)
+    published = await steps.publish(batch, choices, channel)
+    gallery = await asyncio.to_thread(write_gallery, batch, plan, choices, batch.clock.now())
+    report = build_report(
+        batch,
+        plan,
+        choices,
+        published=published,
+        gallery=gallery,
+        collected=collected,
+        elapsed_s=batch.clock.monotonic() - began,
+    )
+    return report, plan
+
+
+def _start(batch: Batch, plan: Plan, history: History) -> None:
+    """Count what lies ahead, and note what is there already."""
+    batch.progress.total = len(plan.to_pay)
+    for item in plan.items:
+        if item.state is not State.CACHED:
+            continue
+        batch.progress.cached += 1
+        raws = history.by_attempt[item.attempt_id or ""].outputs
+        batch.raws.offer(item.key, raws)
+        if not item.refinish:
+            done = history.finishes[item.attempt_id or "", item.finishing.fingerprint]
+            status = "kept" if done.rejected is None else "rejected"
+            batch.outcomes[item.key] = Outcome(item, status, item.attempt_id, done)
+    for item in plan.items:
+        if item.state in (State.BLOCKED, State.OPEN):
+            batch.raws.offer(item.key, None)
+
+
+async def _make(batch: Batch, plan: Plan, history: History, steps: Steps) -> None:
+    batch.progress.say("generating")
+    raws = {item.attempt_id or "": history.by_attempt[item.attempt_id or ""].outputs for item in plan.to_refinish}
+    jobs = [_one(batch, item, steps) for item in plan.to_pay]
+    if plan.to_refinish:
+        jobs.append(steps.refinish(batch, plan.to_refinish, raws))
+    async with asyncio.TaskGroup() as group:
+        for job in jobs:
+            group.create_task(job)
+
+
+async def _one(batch: Batch, item: PlanItem, steps: Steps) -> None:
+    """One picture; an error that concerns the whole batch ends it instead of raising."""
+    try:
+        await steps.generate(batch, item)
+    except STOPS_BATCH as error:
+        stop(batch, item, error)
+
+
+def stop(batch: Batch, item: PlanItem, error: AssetmillError) -> None:
+    """End the batch because of what one attempt met."""
+    batch.end(error)
+    batch.raws.offer(item.key, None)
+    batch.report(Outcome(item, "failed", error=error, job_id=error.job_id))
