@@ -1,0 +1,15 @@
+"""The command line. It parses, calls the rules, prints, and answers with exit codes that are a contract.
+
+0 all good; 1 some assets failed; 2 usage or manifest error; 3 refused; 4 provider refused; 5 storage or ledger
+unavailable; 130 interrupted. Results go to stdout, progress and messages to stderr. Commands import what they
+need when they run: `validate` loads neither Prefect nor pandas.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Entry point of the `assetmill` program."""
+    from assetmill.cli.app import app  # noqa: PLC0415  keeps `import assetmill.cli` free of cost
+
+    app()

@@ -1,0 +1,197 @@
+"""All commands and their options. The work is done elsewhere; this is the list that `--help` shows."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assetmill import __version__
+from assetmill.cli.outcome import ERR, guarded, print_json
+from assetmill.errors import UsageError
+
+# ruff: noqa: PLC0415  commands import what they need when they run, so that the light ones stay light
+
+app = typer.Typer(
+    name="assetmill",
+    help="Batch generation of game art: a manifest in, a published and accounted asset pack out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+workflows_app = typer.Typer(help="The ComfyUI workflows.", no_args_is_help=True)
+app.add_typer(workflows_app, name="workflows")
+
+Manifest = Annotated[Path, typer.Argument(help="YAML or CSV manifest.", metavar="MANIFEST")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Only = Annotated[str, typer.Option("--only", metavar="ID,..", help="Only these assets.")]
+Types = Annotated[str, typer.Option("--type", metavar="T,..", help="Only these asset types.")]
+Endpoint = Annotated[
+    str | None,
+    typer.Option("--endpoint", metavar="NAME_OR_URL", help="draft, runpod, custom, a RunPod endpoint id or a URL."),
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field for all assets; repeatable.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"assetmill {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options that come before the command."""
+
+
+@app.command()
+@guarded
+def validate(manifest: Manifest, overrides: Overrides = None, as_json: AsJson = False) -> int:
+    """Check a manifest; every error says file, line, column and what was expected."""
+    from assetmill.cli.plan import validate_manifest
+
+    return validate_manifest(manifest, parse_overrides(overrides), as_json=as_json)
+
+
+@app.command()
+@guarded
+def plan(
+    manifest: Manifest, *, only: Only = "", types: Types = "", endpoint: Endpoint = None, overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> int:  # fmt: skip
+    """Say what a run would do, why, and what it would cost. Asks no network."""
+    from assetmill.cli.plan import show_plan
+
+    return show_plan(_request(manifest, endpoint, only, types, overrides), as_json=as_json)
+
+
+@app.command()
+@guarded
+def run(
+    manifest: Manifest, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to what it costs.")] = False,
+    only: Only = "", types: Types = "", endpoint: Endpoint = None, overrides: Overrides = None, as_json: AsJson = False,
+) -> int:  # fmt: skip
+    """Generate what is missing, publish the pack, write the books."""
+    from assetmill.cli.run import run_manifest
+
+    return run_manifest(_request(manifest, endpoint, only, types, overrides), yes=yes, as_json=as_json)
+
+
+@app.command()
+@guarded
+def report(
+    by: Annotated[str, typer.Option("--by", metavar="COLUMN,..", help="Group by: day, game, type, provider ...")] = (
+        "day,game,type,provider"
+    ),
+    form: Annotated[str, typer.Option("--format", metavar="table|csv|json", help="How to print it.")] = "table",
+) -> int:
+    """Cost and latency of every image, from the ledger."""
+    from assetmill.cli.report import print_report
+
+    return print_report(split(by), form)
+
+
+@app.command()
+@guarded
+def schema(out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there.")] = None) -> int:
+    """The JSON Schema of manifests, for editors."""
+    from assetmill.manifest.schema import schema_text
+
+    text = schema_text()
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+        ERR.print(f"wrote {out}")
+    return 0
+
+
+@workflows_app.command("lint")
+@guarded
+def lint(
+    against: Annotated[str | None, typer.Option("--against", metavar="URL", help="A ComfyUI that runs.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check every graph against the node contract, or against a ComfyUI that runs."""
+    from assetmill.cli.workflows import lint_workflows
+
+    return lint_workflows(against, as_json=as_json)
+
+
+@app.command()
+@guarded
+def serve(
+    *, workers: Annotated[int, typer.Option(min=1, max=100, help="Most workers at once.")] = 3,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    exec_seconds: Annotated[float, typer.Option(min=0, help="A job takes at least this long.")] = 0.0,
+    cold_start: Annotated[float, typer.Option(min=0, help="Seconds before a worker's first job.")] = 0.0,
+    idle_timeout: Annotated[float, typer.Option(min=0, help="Seconds until an idle worker goes away.")] = 5.0,
+    announce: Annotated[bool, typer.Option(help="Print one JSON line with the address when ready.")] = False,
+) -> int:  # fmt: skip
+    """Run a RunPod-compatible endpoint on this machine that draws placeholder art."""
+    from assetmill.cli.serve import serve_drafts
+    from assetmill.localpod import PodConfig
+    from assetmill.settings import load_settings
+
+    key = load_settings().serve_key
+    config = PodConfig(
+        api_key=key.get_secret_value() if key else None, workers=workers, port=port, exec_seconds=exec_seconds,
+        cold_start_s=cold_start, idle_timeout_s=idle_timeout,
+    )  # fmt: skip
+    return serve_drafts(config, announce=announce)
+
+
+@app.command()
+@guarded
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 4200) -> int:
+    """Show past runs in the Prefect UI, until Ctrl-C."""
+    from assetmill.cli.prefect_server import serve_ui
+    from assetmill.settings import load_settings
+
+    return serve_ui(load_settings().home, port)
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Parts of a comma-separated option."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
+    """`FIELD=VALUE` options as nested fields; values are read as YAML reads them (2, true, words).
+
+    Raises:
+        UsageError: a pair has no `=`.
+    """
+    import yaml
+
+    fields: dict[str, Any] = {}
+    for pair in pairs or ():
+        name, separator, value = pair.partition("=")
+        if not separator or not name.strip():
+            raise UsageError(f"--set {pair!r} is not FIELD=VALUE", hint="such as --set candidates=2")
+        *path, last = name.strip().split(".")
+        inner = fields
+        for part in path:
+            inner = inner.setdefault(part, {})
+        try:
+            inner[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            inner[last] = value
+    return fields
+
+
+def _request(manifest: Path, endpoint: str | None, only: str, types: str, overrides: list[str] | None) -> Any:
+    from assetmill.batch.session import Request
+    from assetmill.planning.plan import Selection
+
+    return Request(manifest, endpoint, Selection(split(only), split(types)), parse_overrides(overrides))
+
+
+__all__ = ["app", "print_json"]

@@ -1,0 +1,72 @@
+"""How a command ends: errors become messages and exit codes in one place."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from assetmill.errors import AssetmillError
+
+P = ParamSpec("P")
+INTERRUPTED = 130
+ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
+    """Turn a command's return value and errors into its exit code.
+
+    An AssetmillError is told in words on stderr; with `--json` it is also the object on stdout:
+    `{"error": {"code", "message", "hint", "job_id", "problems"}, "exit_code"}`.
+    """
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs) or 0
+        except AssetmillError as error:
+            tell(error)
+            if kwargs.get("as_json"):
+                print_json({"error": _as_json(error), "exit_code": error.exit_code})
+            code = error.exit_code
+        except KeyboardInterrupt:
+            ERR.print("interrupted; nothing that was paid for is lost: run again to go on")
+            code = INTERRUPTED
+        raise typer.Exit(code)
+
+    return run
+
+
+def tell(error: AssetmillError) -> None:
+    """Print an error for a person: manifest problems one a line, others with their hint."""
+    problems = getattr(error, "problems", ())
+    for problem in problems:
+        ERR.print(escape(str(problem)))
+    if problems:
+        ERR.print(f"[bold red]{len(problems)} error{'s' if len(problems) > 1 else ''}[/]")
+        return
+    job = f" [dim](job {error.job_id})[/]" if error.job_id else ""
+    ERR.print(f"[bold red]error:[/] {escape(error.message)}{job}")
+    if error.hint:
+        ERR.print(f"[bold]hint:[/] {escape(error.hint)}")
+
+
+def print_json(document: Any) -> None:
+    """One object on stdout."""
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def _as_json(error: AssetmillError) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "code": error.code, "message": error.message, "hint": error.hint, "job_id": error.job_id,
+    }  # fmt: skip
+    as_json = getattr(error, "as_json", None)
+    if as_json is not None:
+        body["problems"] = as_json()
+    return body

@@ -1,0 +1,196 @@
+"""`validate` and `plan`: what a manifest holds, and what a run would do about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from assetmill.batch.session import Request, plan_only
+from assetmill.cli.outcome import print_json
+from assetmill.manifest import load_pack
+from assetmill.money import Cost, usd
+from assetmill.planning.estimate import Span
+from assetmill.planning.plan import Plan, PlanItem, State
+from assetmill.settings import load_settings
+
+MINUTE_S = 60
+SHOWN = 40
+COLOURS = {State.CACHED: "dim", State.NEW: "green", State.CHANGED: "yellow", State.OPEN: "cyan", State.BLOCKED: "red"}
+
+
+def validate_manifest(manifest: Path, overrides: Mapping[str, Any], *, as_json: bool) -> int:
+    """Read a manifest and say what it holds."""
+    pack = load_pack(manifest, overrides)
+    counts = Counter(asset.type for asset in pack.assets)
+    if as_json:
+        print_json({"manifest": str(manifest), "game": pack.game.id, "assets": len(pack.assets), "types": counts})
+    else:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+        Console(highlight=False).print(f"{manifest}: {len(pack.assets)} assets ({kinds}), no errors", soft_wrap=True)
+    return 0
+
+
+def show_plan(request: Request, *, as_json: bool) -> int:
+    """Print a plan; a blocked picture is no error here."""
+    plan = plan_only(load_settings(), request)
+    if as_json:
+        print_json(plan_document(plan))
+    else:
+        print_plan(plan, Console(highlight=False))
+    return 0
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """The plan for a person: pictures that need something, totals, and prices elsewhere."""
+    endpoint = plan.endpoint
+    what = (
+        "local draft endpoint: placeholder art, free" if endpoint.draft else f"{endpoint.name}, {endpoint.price_source}"
+    )
+    console.print(f"[bold]{escape(plan.pack.game.title)}[/] on {escape(what)}")
+    due = [item for item in plan.items if item.state is not State.CACHED or item.refinish or item.rejected]
+    if due:
+        console.print(_table(due[:SHOWN]))
+        if len(due) > SHOWN:
+            console.print(f"... and {len(due) - SHOWN} more (--json lists all)")
+    console.print(totals_line(plan))
+    if not due:
+        console.print("nothing to generate: every picture is there")
+    if plan.total.other_pools:
+        console.print(_pools(plan))
+
+
+def totals_line(plan: Plan) -> str:
+    """Counts, time and money in one or two lines."""
+    counts = plan.counts()
+    words = ", ".join(f"[{COLOURS[state]}]{counts[state]} {state}[/]" for state in State if counts[state])
+    total = plan.total
+    free = f", {len(plan.to_refinish)} finished again for free" if plan.to_refinish else ""
+    if not total.jobs:
+        return f"{words or 'no assets'}{free}; nothing to pay"
+    return (
+        f"{words}{free}\n{total.jobs} jobs on {min(plan.endpoint.max_workers, total.jobs)} workers: "
+        f"{_duration(total.elapsed)}, {_money(total.cost)} (times from {_sources(plan)})"
+    )
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The object that `plan --json` prints; docs/cli.md describes it."""
+    total = plan.total
+    return {
+        "game": plan.pack.game.id,
+        "pack": plan.pack.pack.id,
+        "endpoint": {
+            "name": plan.endpoint.name,
+            "kind": plan.endpoint.kind,
+            "draft": plan.endpoint.draft,
+            "model": plan.endpoint.model,
+            "max_workers": plan.endpoint.max_workers,
+            "usd_per_s": plan.endpoint.usd_per_s,
+            "price_source": plan.endpoint.price_source,
+        },
+        "counts": {str(state): plan.counts()[state] for state in State},
+        "items": [_item(item) for item in plan.items],
+        "total": {
+            "jobs": total.jobs,
+            "worker_s": _span(total.paid_seconds),
+            "elapsed_s": _span(total.elapsed),
+            "cost_usd": _cost(total.cost),
+        },
+        "other_pools": [
+            {
+                "pool": price.pool, "usd_per_s": price.usd_per_s, "source": price.source, "date": price.date,
+                "cost_usd": _cost(cost),
+            }
+            for price, cost in total.other_pools
+        ],
+    }  # fmt: skip
+
+
+def _item(item: PlanItem) -> dict[str, Any]:
+    return {
+        "asset": item.asset.id,
+        "type": item.asset.type,
+        "candidate": item.candidate,
+        "state": str(item.state),
+        "reason": item.reason,
+        "changed": list(item.changed),
+        "refinish": item.refinish,
+        "finish_changed": list(item.finish_changed),
+        "rejected": item.rejected,
+        "workflow": item.made.workflow if item.made else None,
+        "size": list(item.made.size) if item.made else None,
+        "seed": item.made.seed if item.made else None,
+        "fingerprint": item.made.fingerprint if item.made else None,
+        "attempt_id": item.attempt_id,
+        "seconds": _span(item.seconds) if item.state.paid else None,
+        "time_source": item.time_source or None,
+        "cost_usd": _cost(item.cost) if item.state.paid else None,
+    }
+
+
+def _table(items: list[PlanItem]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("picture", "plan", "why", "time", "cost"):
+        table.add_column(column, justify="right" if column in ("time", "cost") else "left", overflow="fold")
+    for item in items:
+        colour = COLOURS[item.state]
+        time = _duration(item.seconds) if item.state.paid else ""
+        cost = usd(item.cost.estimate) if item.state.paid else ""
+        table.add_row(item.label, f"[{colour}]{item.state}[/]", escape(why(item)), time, cost)
+    return table
+
+
+def why(item: PlanItem) -> str:
+    """The reason for a picture's state, in words."""
+    if item.rejected:
+        return f"rejected: {item.rejected}"
+    if item.changed:
+        return ", ".join(item.changed)
+    if item.refinish:
+        return "finished again: " + (", ".join(item.finish_changed) or "not finished yet")
+    return item.reason
+
+
+def _pools(plan: Plan) -> Table:
+    table = Table(title="the same worker-seconds on other GPUs", box=None, pad_edge=False, title_justify="left")
+    for column in ("pool", "low", "estimate", "high", "price and its source"):
+        table.add_column(column)
+    for price, cost in plan.total.other_pools:
+        rate = f"{price.usd_per_s} $/s" if price.usd_per_s is not None else "unknown"
+        table.add_row(
+            str(price.pool), usd(cost.low), usd(cost.estimate), usd(cost.high), f"{rate}, {price.source}, {price.date}"
+        )
+    return table
+
+
+def _sources(plan: Plan) -> str:
+    return " and ".join(sorted({item.time_source for item in plan.to_pay}))
+
+
+def _duration(span: Span) -> str:
+    return f"{_seconds(span.estimate)} ({_seconds(span.low)} to {_seconds(span.high)})"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < MINUTE_S else f"{value / MINUTE_S:.1f} min"
+
+
+def _money(cost: Cost) -> str:
+    if cost.estimate is None:
+        return "cost unknown (set ASSETMILL_GPU_POOL)"
+    return f"{usd(cost.estimate)} ({usd(cost.low)} to {usd(cost.high)})"
+
+
+def _span(span: Span) -> dict[str, float]:
+    return {"low": round(span.low, 3), "estimate": round(span.estimate, 3), "high": round(span.high, 3)}
+
+
+def _cost(cost: Cost) -> dict[str, Decimal | None]:
+    return {"low": cost.low, "estimate": cost.estimate, "high": cost.high}

@@ -1,0 +1,104 @@
+"""Planning 10,000 assets: limits are 3 s and 400 MB, drawing nothing, first time and unchanged re-run.
+
+    python bench/plan_10k.py            prints the figures; exit code 1 if a limit is broken
+
+The manifest is YAML with an included CSV and a matrix. For the re-run, the ledger holds a kept attempt and a
+finish for every picture. Each measurement is a process of its own; time is that process's, from the interpreter's
+start to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ASSETS_CSV = 5000
+SHAPES = ("box", "circle", "ellipse", "capsule")
+COLOURS = [f"#{value:06x}" for value in range(0x100000, 0xF00000, 0x38000)][:50]
+LIMIT_S = 3.0
+LIMIT_MB = 400
+ROOT = Path(__file__).resolve().parent.parent
+
+FILL = """
+import json, sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from assetmill.batch.session import Request, plan_only
+from assetmill.ledger import Finish, Intent, Ledger, Output, Run, Settlement, Status
+from assetmill.money import no_cost
+from assetmill.settings import load_settings
+settings = load_settings()
+plan = plan_only(settings, Request(Path(sys.argv[1])))
+now = datetime.now(UTC)
+ledger = Ledger.open(settings.ledger_url)
+ledger.begin_run(Run("r", plan.pack.game.id, plan.pack.pack.id, "m", "draft", "draft", True, now))
+for number, item in enumerate(plan.items):
+    made, attempt = item.made, f"{number:032x}"
+    ledger.intend(Intent(attempt, "r", plan.pack.game.id, "p", item.asset.id, item.asset.type, item.candidate, 1,
+        made.fingerprint, made.fields, "draft", "draft", "http://127.0.0.1:1/v2/draft", None, made.seed, made.workflow,
+        "h", made.size[0], made.size[1], {"image": "x"}, Decimal(0), "draft", True, now))
+    out = Output("image", f"blobs/00/{number:064x}.png", f"{number:064x}", 1, 1, 1)
+    ledger.submitted(attempt, job_id=f"job-{number}", at=now)
+    ledger.settle(attempt, Settlement(Status.KEPT, now, no_cost("bench"), outputs=(out,)))
+    ledger.record_finish(Finish(attempt, item.finishing.fingerprint, plan.pack.game.id, "r", (out,), None,
+        item.finishing.fields, {"score": 1.0, "notes": [], "rejected": None}, now))
+ledger.close()
+"""
+
+
+def write_manifest(folder: Path) -> Path:
+    """10,000 assets: half by CSV rows, half by a matrix of 100 x 50."""
+    rows = ["id,type,prompt,shape,width,height,color,tags"]
+    rows += [
+        f"thing_{i:05d},entity,a small wooden thing number {i},{SHAPES[i % 4]},{1 + i % 3},{1 + i % 2},{COLOURS[i % 50]},a|b"
+        for i in range(ASSETS_CSV)
+    ]
+    (folder / "things.csv").write_text("\n".join(rows) + "\n")
+    kinds = ", ".join(f"kind{i:03d}" for i in range(100))
+    colours = ", ".join(f"tone{i:02d}" for i in range(50))
+    manifest = folder / "big.yaml"
+    manifest.write_text(
+        "version: 1\ngame: {id: bench, title: Bench}\n"
+        "pack: {id: default, name: Default, theme: 'a long journey over the hills', style: cartoon, seed: 7}\n"
+        "defaults:\n  entity: {entity_type: item, post: {trim: true}}\ninclude: [things.csv]\nassets:\n"
+        "  - id: gem_{kind}_{tone}\n    type: entity\n    prompt: 'a {tone} gem of {kind}'\n    shape: circle\n"
+        f"    matrix:\n      axes:\n        kind: [{kinds}]\n        tone: [{colours}]\n"
+    )
+    return manifest
+
+
+def measure(name: str, manifest: Path, environment: dict[str, str], state: str) -> bool:
+    """Plan in a process of its own and hold the figures against the limits."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "assetmill.cli", "plan", str(manifest), "--json"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=True)
+    seconds = time.perf_counter() - began
+    peak_mb = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+    counts = json.loads(done.stdout)["counts"]
+    good = seconds < LIMIT_S and peak_mb < LIMIT_MB and counts[state] == 2 * ASSETS_CSV
+    print(f"{name}: {seconds:.2f} s, {peak_mb:.0f} MB, {counts[state]} {state}  {'ok' if good else 'OVER THE LIMIT'}")
+    return good
+
+
+def main() -> int:
+    """Measure both plans."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        manifest = write_manifest(folder)
+        environment = os.environ | {"ASSETMILL_HOME": str(folder / "out"), "IMAGE_GENERATION_PROVIDER": "draft"}
+        first = measure("first plan", manifest, environment, "new")
+        subprocess.run([sys.executable, "-c", FILL, str(manifest)], env=environment, cwd=ROOT, check=True)
+        again = measure("unchanged", manifest, environment, "cached")
+    return 0 if first and again else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

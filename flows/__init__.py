@@ -1,0 +1,1 @@
+"""When and how many: a Prefect flow a file, one deployment each. The rules stand in assetmill."""
