@@ -30,7 +30,7 @@ import json, sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from assetmill.batch.session import Request, plan_only
+from assetmill.batch.prepare import Request, plan_only
 from assetmill.ledger import Finish, Intent, Ledger, Output, Run, Settlement, Status
 from assetmill.money import no_cost
 from assetmill.settings import load_settings
@@ -46,7 +46,8 @@ for number, item in enumerate(plan.items):
         "h", made.size[0], made.size[1], {"image": "x"}, Decimal(0), "draft", True, now))
     out = Output("image", f"blobs/00/{number:064x}.png", f"{number:064x}", 1, 1, 1)
     ledger.submitted(attempt, job_id=f"job-{number}", at=now)
-    ledger.settle(attempt, Settlement(Status.KEPT, now, no_cost("bench"), outputs=(out,)))
+    ledger.collected(attempt, outputs=(out,), at=now)
+    ledger.settle(attempt, Settlement(Status.KEPT, now, no_cost("bench")))
     ledger.record_finish(Finish(attempt, item.finishing.fingerprint, plan.pack.game.id, "r", (out,), None,
         item.finishing.fields, {"score": 1.0, "notes": [], "rejected": None}, now))
 ledger.close()
@@ -57,7 +58,7 @@ def write_manifest(folder: Path) -> Path:
     """10,000 assets: half by CSV rows, half by a matrix of 100 x 50."""
     rows = ["id,type,prompt,shape,width,height,color,tags"]
     rows += [
-        f"thing_{i:05d},entity,a small wooden thing number {i},{SHAPES[i % 4]},{1 + i % 3},{1 + i % 2},{COLOURS[i % 50]},a|b"
+        f"thing_{i:05d},entity,a small thing number {i},{SHAPES[i % 4]},{1 + i % 3},{1 + i % 2},{COLOURS[i % 50]},a|b"
         for i in range(ASSETS_CSV)
     ]
     (folder / "things.csv").write_text("\n".join(rows) + "\n")

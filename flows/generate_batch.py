@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from prefect import flow, get_run_logger
@@ -21,13 +21,13 @@ from prefect.artifacts import (
 )
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from pydantic import Field
 
 from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.prepare import Request
 from assetmill.batch.report import BatchReport
 from assetmill.batch.results import Choice
 from assetmill.batch.run import Steps, run_batch
-from assetmill.batch.session import Request, open_batch
+from assetmill.batch.session import open_batch
 from assetmill.clock import Clock
 from assetmill.ledger import Output
 from assetmill.money import usd
@@ -91,20 +91,23 @@ class TaskSteps(Steps):
     validate_parameters=True,
 )
 async def generate_batch(
-    manifest: Annotated[str, Field(description="Path of the manifest, YAML or CSV.")],
+    manifest: str,
     *,
-    endpoint: Annotated[
-        str | None,
-        Field(description="draft, runpod, custom, a RunPod endpoint id or an address; empty: as configured."),
-    ] = None,
-    only: Annotated[list[str] | None, Field(description="Asset ids; empty: all.")] = None,
-    types: Annotated[list[AssetType] | None, Field(description="Asset types; empty: all.")] = None,
-    overrides: Annotated[
-        dict[str, Any] | None, Field(description="Asset fields set for all assets, such as candidates: 2.")
-    ] = None,
-    run_id: Annotated[str | None, Field(description="Id of the run; empty: a new one.")] = None,
+    endpoint: str | None = None,
+    only: list[str] | None = None,
+    types: list[AssetType] | None = None,
+    overrides: dict[str, Any] | None = None,
+    run_id: str | None = None,
 ) -> State[BatchReport]:
     """Run a batch. Starting it is the consent to what it costs.
+
+    Args:
+        manifest: Path of the manifest, YAML or CSV.
+        endpoint: draft, runpod, custom, a RunPod endpoint id or an address; empty: as the worker is configured.
+        only: Asset ids to make; empty: all.
+        types: Asset types to make; empty: all.
+        overrides: Asset fields set for all assets, such as candidates: 2.
+        run_id: Id of the run in the books; empty: a new one.
 
     Returns:
         Completed, or CompletedWithFailures when some pictures are missing, or Failed when the run had to stop or

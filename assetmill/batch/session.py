@@ -6,74 +6,27 @@ Nothing is sent and nothing is written before all of it stands.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from pydantic import SecretStr
 
 from assetmill.batch.context import Batch, RawImages
+from assetmill.batch.prepare import Request, books_of
 from assetmill.batch.progress import new_progress
 from assetmill.batch.window import Window
 from assetmill.clock import Clock
 from assetmill.ledger import Ledger, Run
 from assetmill.localpod.process import draft_endpoint
-from assetmill.manifest import Pack, load_pack
-from assetmill.planning.history import NOTHING, History, read_history
-from assetmill.planning.plan import ALL, Plan, Selection, make_plan
-from assetmill.providers.endpoints import Endpoint, resolve_endpoint
+from assetmill.manifest import load_pack
+from assetmill.planning.history import History
+from assetmill.planning.plan import Plan, Selection, make_plan
+from assetmill.providers.endpoints import resolve_endpoint
 from assetmill.providers.runpod import RunPodProvider
 from assetmill.settings import Settings
 from assetmill.storage import open_store
-from assetmill.workflows.library import Library, load_library
-
-SQLITE_FILE = "sqlite:///"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a run is asked for.
-
-    Args:
-        manifest: path of the manifest.
-        endpoint: name or address; None for the configured provider.
-        selection: part of the manifest.
-        overrides: asset fields that the command line sets for all assets.
-    """
-
-    manifest: Path
-    endpoint: str | None = None
-    selection: Selection = ALL
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-
-
-def plan_only(settings: Settings, request: Request) -> Plan:
-    """Plan without opening a store or an endpoint; books that do not exist yet are not made.
-
-    Raises:
-        ManifestError, UsageError, WorkflowError, LedgerError, ProviderRefused.
-    """
-    pack = load_pack(request.manifest, request.overrides)
-    library = load_library()
-    endpoint = resolve_endpoint(settings, request.endpoint)
-    history = NOTHING
-    if _books_exist(settings.ledger_url):
-        ledger = Ledger.open(settings.ledger_url)
-        try:
-            history = _history(ledger, pack, endpoint, library)
-        finally:
-            ledger.close()
-    return make_plan(pack, history, endpoint, library, selection=request.selection, strip=settings.strip_provenance)
-
-
-def _books_exist(url: str) -> bool:
-    return not url.startswith(SQLITE_FILE) or Path(url.removeprefix(SQLITE_FILE)).exists()
-
-
-def _history(ledger: Ledger, pack: Pack, endpoint: Endpoint, library: Library) -> History:
-    return read_history(ledger, pack.game.id, draft=endpoint.draft, workflows=library.names)
+from assetmill.workflows.library import load_library
 
 
 @asynccontextmanager
@@ -130,7 +83,7 @@ async def plan_batch(batch: Batch, selection: Selection) -> tuple[Plan, History]
     """Plan against the open books, off the event loop."""
 
     def work() -> tuple[Plan, History]:
-        history = _history(batch.ledger, batch.pack, batch.endpoint, batch.library)
+        history = books_of(batch.ledger, batch.pack, batch.endpoint, batch.library)
         plan = make_plan(batch.pack, history, batch.endpoint, batch.library, selection=selection, strip=batch.strip)
         return plan, history
 

@@ -54,7 +54,7 @@ def options(
 @guarded
 def validate(manifest: Manifest, overrides: Overrides = None, as_json: AsJson = False) -> int:
     """Check a manifest; every error says file, line, column and what was expected."""
-    from assetmill.cli.plan import validate_manifest
+    from assetmill.cli.validate import validate_manifest
 
     return validate_manifest(manifest, parse_overrides(overrides), as_json=as_json)
 
@@ -188,7 +188,7 @@ def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def _request(manifest: Path, endpoint: str | None, only: str, types: str, overrides: list[str] | None) -> Any:
-    from assetmill.batch.session import Request
+    from assetmill.batch.prepare import Request
     from assetmill.planning.plan import Selection
 
     return Request(manifest, endpoint, Selection(split(only), split(types)), parse_overrides(overrides))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
 
+import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -59,7 +59,8 @@ def tell(error: AssetmillError) -> None:
 
 def print_json(document: Any) -> None:
     """One object on stdout."""
-    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+    sys.stdout.write(orjson.dumps(document, default=str, option=options).decode())
 
 
 def _as_json(error: AssetmillError) -> dict[str, Any]:

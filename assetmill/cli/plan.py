@@ -1,20 +1,16 @@
-"""`validate` and `plan`: what a manifest holds, and what a run would do about it."""
+"""`plan`: what a run would do, why, and what it would cost."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from assetmill.batch.session import Request, plan_only
+from assetmill.batch.prepare import Request, plan_only
 from assetmill.cli.outcome import print_json
-from assetmill.manifest import load_pack
 from assetmill.money import Cost, usd
 from assetmill.planning.estimate import Span
 from assetmill.planning.plan import Plan, PlanItem, State
@@ -23,18 +19,6 @@ from assetmill.settings import load_settings
 MINUTE_S = 60
 SHOWN = 40
 COLOURS = {State.CACHED: "dim", State.NEW: "green", State.CHANGED: "yellow", State.OPEN: "cyan", State.BLOCKED: "red"}
-
-
-def validate_manifest(manifest: Path, overrides: Mapping[str, Any], *, as_json: bool) -> int:
-    """Read a manifest and say what it holds."""
-    pack = load_pack(manifest, overrides)
-    counts = Counter(asset.type for asset in pack.assets)
-    if as_json:
-        print_json({"manifest": str(manifest), "game": pack.game.id, "assets": len(pack.assets), "types": counts})
-    else:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-        Console(highlight=False).print(f"{manifest}: {len(pack.assets)} assets ({kinds}), no errors", soft_wrap=True)
-    return 0
 
 
 def show_plan(request: Request, *, as_json: bool) -> int:

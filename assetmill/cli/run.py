@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from assetmill.batch.prepare import Request, plan_only
 from assetmill.batch.progress import listening
-from assetmill.batch.session import Request, plan_only
 from assetmill.cli.outcome import ERR, print_json
 from assetmill.cli.plan import print_plan
 from assetmill.cli.prefect_server import SERVER_SETTINGS, prefect_api, prefect_home, wait_until_recorded

@@ -60,14 +60,10 @@ class Estimator:
     def __init__(self, history: Mapping[str, Sequence[tuple[int, int, int]]], *, draft: bool) -> None:
         self._history = history
         self._draft = draft
-        self._known: dict[tuple[str, tuple[int, int], bool], Estimate] = {}
 
     def job(self, workflow: str, size: tuple[int, int], *, guided: bool = False) -> Estimate:
         """One job. `guided`: a negative prompt doubles the sampling."""
-        key = (workflow, size, guided)
-        if key not in self._known:
-            self._known[key] = self._measured(workflow, size) or self._prior(workflow, size, guided=guided)
-        return self._known[key]
+        return self._measured(workflow, size) or self._prior(workflow, size, guided=guided)
 
     def _measured(self, workflow: str, size: tuple[int, int]) -> Estimate | None:
         times = sorted(ms / 1000 for w, h, ms in self._history.get(workflow, ()) if (w, h) == size)

@@ -7,10 +7,11 @@ with its recipe, not its bytes: planning draws nothing. Filename prefixes and at
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from assetmill import prompts
 from assetmill.finishing import target_size
@@ -59,14 +60,9 @@ class Generation:
     fingerprint: str
 
 
-def canonical(value: Any) -> str:
-    """JSON text that is the same for equal values."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
 def digest(value: Any) -> str:
-    """SHA-256 of the canonical JSON, in hex."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    """SHA-256, in hex, of JSON text that is the same for equal values: sorted, compact, UTF-8."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def seed_of(asset: AssetBase, pack: Pack, candidate: int) -> int:

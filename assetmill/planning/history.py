@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from assetmill.ledger import Finish, Ledger, OpenAttempt, Picture
+if TYPE_CHECKING:  # a first plan has no books to read and should not wait for a database library
+    from assetmill.ledger import Finish, Ledger, OpenAttempt, Picture
 
 
 @dataclass(frozen=True)

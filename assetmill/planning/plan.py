@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -15,7 +15,7 @@ from assetmill.errors import UsageError, WorkflowError
 from assetmill.finishing import finish_fields
 from assetmill.manifest.models import ASSET_TYPES, Asset, Pack
 from assetmill.money import Cost, load_prices
-from assetmill.planning.estimate import NO_TIME, BatchEstimate, Estimator, Span, batch_estimate, job_cost
+from assetmill.planning.estimate import NO_TIME, BatchEstimate, Estimate, Estimator, Span, batch_estimate, job_cost
 from assetmill.planning.fingerprint import Generation, Maker, changed_fields, digest, generation
 from assetmill.planning.history import History
 from assetmill.providers.endpoints import Endpoint
@@ -213,28 +213,31 @@ class _Planner:
         self._estimator = Estimator(history.timings, draft=endpoint.draft)
         self._by_id = {asset.id: asset for asset in pack.assets}
         self._made: dict[tuple[str, int], Generation] = {}
+        self._priced: dict[tuple[str, tuple[int, int], bool], tuple[Estimate, Cost]] = {}
 
     def item(self, asset: Asset, candidate: int) -> PlanItem:
         free = finish_fields(asset, self._pack, strip=self._strip)
-        item = PlanItem(asset, candidate, Finishing(free, digest(free)), State.BLOCKED)
+        finishing = Finishing(free, digest(free))
         try:
             self._check_provider(asset)
             made = self._generation(asset, candidate)
         except WorkflowError as error:
-            return replace(item, reason=error.message)
-        item = replace(item, made=made)
+            return PlanItem(asset, candidate, finishing, State.BLOCKED, reason=error.message)
         kept = self._history.by_fingerprint.get(made.fingerprint)
-        last = self._history.latest.get((asset.id, candidate))
-        changed = changed_fields(last.inputs, made.fields) if last is not None and kept is None else ()
         if kept is not None:
-            return self._cached(item, kept.attempt_id)
+            return self._cached(asset, candidate, finishing, made, kept.attempt_id)
+        last = self._history.latest.get((asset.id, candidate))
+        changed = changed_fields(last.inputs, made.fields) if last is not None else ()
         if asset.locked and last is not None:
-            return self._cached(replace(item, reason=f"locked; would change {', '.join(changed)}"), last.attempt_id)
+            reason = f"locked; would change {', '.join(changed)}"
+            return self._cached(asset, candidate, finishing, made, last.attempt_id, reason)
         waiting = self._history.open.get(made.fingerprint)
         if waiting is not None:
             reason = f"job {waiting.job_id or 'unknown'} was sent and is not collected yet"
-            return replace(item, state=State.OPEN, reason=reason, attempt_id=waiting.attempt_id)
-        return self._to_pay(item, made, changed)
+            return PlanItem(
+                asset, candidate, finishing, State.OPEN, reason=reason, made=made, attempt_id=waiting.attempt_id
+            )
+        return self._to_pay(asset, candidate, finishing, made, changed)
 
     def _check_provider(self, asset: Asset) -> None:
         if asset.provider == "scenario":
@@ -257,23 +260,41 @@ class _Planner:
             raise WorkflowError(f"it is drawn from {source.id}, which is disabled")
         return self._generation(source, 0).fingerprint
 
-    def _cached(self, item: PlanItem, attempt_id: str) -> PlanItem:
-        item = replace(item, state=State.CACHED, attempt_id=attempt_id)
-        done = self._history.finishes.get((attempt_id, item.finishing.fingerprint))
-        if done is not None:
-            return replace(item, rejected=done.rejected)
-        last = self._history.last_finish.get(attempt_id)
-        differs = changed_fields(last.inputs, item.finishing.fields) if last is not None else ()
-        return replace(item, refinish=True, finish_changed=differs)
+    def _cached(
+        self, asset: Asset, candidate: int, finishing: Finishing, made: Generation, attempt_id: str, reason: str = ""
+    ) -> PlanItem:
+        done = self._history.finishes.get((attempt_id, finishing.fingerprint))
+        last = self._history.last_finish.get(attempt_id) if done is None else None
+        return PlanItem(
+            asset,
+            candidate,
+            finishing,
+            State.CACHED,
+            reason=reason,
+            made=made,
+            refinish=done is None,
+            finish_changed=changed_fields(last.inputs, finishing.fields) if last is not None else (),
+            rejected=done.rejected if done is not None else None,
+            attempt_id=attempt_id,
+        )
 
-    def _to_pay(self, item: PlanItem, made: Generation, changed: tuple[str, ...]) -> PlanItem:
+    def _to_pay(
+        self, asset: Asset, candidate: int, finishing: Finishing, made: Generation, changed: tuple[str, ...]
+    ) -> PlanItem:
         guided = made.parameters.get("cfg", 1.0) > 1.0  # true guidance evaluates the model twice a step
-        estimate = self._estimator.job(made.workflow, made.size, guided=guided)
-        return replace(
-            item,
-            state=State.CHANGED if changed else State.NEW,
+        key = (made.workflow, made.size, guided)
+        if key not in self._priced:
+            estimate = self._estimator.job(made.workflow, made.size, guided=guided)
+            self._priced[key] = estimate, job_cost(estimate.seconds, self._endpoint.usd_per_s)
+        estimate, cost = self._priced[key]
+        return PlanItem(
+            asset,
+            candidate,
+            finishing,
+            State.CHANGED if changed else State.NEW,
             changed=changed,
+            made=made,
             seconds=estimate.seconds,
             time_source=estimate.source,
-            cost=job_cost(estimate.seconds, self._endpoint.usd_per_s),
+            cost=cost,
         )

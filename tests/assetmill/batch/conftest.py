@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from assetmill.batch.prepare import Request
 from assetmill.batch.report import BatchReport
 from assetmill.batch.run import Steps, run_batch
-from assetmill.batch.session import Request, open_batch
+from assetmill.batch.session import open_batch
 from assetmill.clock import Clock
 from assetmill.ledger import Ledger
 from assetmill.localpod import Pod, PodConfig, running_pod

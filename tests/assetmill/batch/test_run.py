@@ -194,8 +194,8 @@ async def test_an_interrupted_run_leaves_jobs_that_the_next_run_collects_without
 
     studio.artist.before = block
     task = asyncio.create_task(studio.run())
-    await waiting.wait()
-    while studio.pod.counts().in_progress + studio.pod.counts().in_queue < 3:  # noqa: ASYNC110  no event for it
+    await asyncio.wait((task, asyncio.create_task(waiting.wait())), return_when=asyncio.FIRST_COMPLETED)
+    while not task.done() and studio.pod.counts().in_progress + studio.pod.counts().in_queue < 3:  # noqa: ASYNC110  no event
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -1,0 +1,67 @@
+"""Planning from files alone: the manifest, the settings and the books. Opens no store and no endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assetmill.manifest import Pack, load_pack
+from assetmill.planning.history import NOTHING, History, read_history
+from assetmill.planning.plan import ALL, Plan, Selection, make_plan
+from assetmill.providers.endpoints import Endpoint, resolve_endpoint
+from assetmill.settings import Settings
+from assetmill.workflows.library import Library, load_library
+
+if TYPE_CHECKING:
+    from assetmill.ledger import Ledger
+
+SQLITE_FILE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked for.
+
+    Args:
+        manifest: path of the manifest.
+        endpoint: name or address; None for the configured provider.
+        selection: part of the manifest.
+        overrides: asset fields that the command line sets for all assets.
+    """
+
+    manifest: Path
+    endpoint: str | None = None
+    selection: Selection = ALL
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+def plan_only(settings: Settings, request: Request) -> Plan:
+    """Plan without opening a store or an endpoint; books that do not exist yet are not made.
+
+    Raises:
+        ManifestError, UsageError, WorkflowError, LedgerError, ProviderRefused.
+    """
+    pack = load_pack(request.manifest, request.overrides)
+    library = load_library()
+    endpoint = resolve_endpoint(settings, request.endpoint)
+    history = NOTHING
+    if _books_exist(settings.ledger_url):
+        from assetmill.ledger import Ledger  # noqa: PLC0415  a first plan has no books to read
+
+        ledger = Ledger.open(settings.ledger_url)
+        try:
+            history = books_of(ledger, pack, endpoint, library)
+        finally:
+            ledger.close()
+    return make_plan(pack, history, endpoint, library, selection=request.selection, strip=settings.strip_provenance)
+
+
+def _books_exist(url: str) -> bool:
+    return not url.startswith(SQLITE_FILE) or Path(url.removeprefix(SQLITE_FILE)).exists()
+
+
+def books_of(ledger: Ledger, pack: Pack, endpoint: Endpoint, library: Library) -> History:
+    """What the books hold for a manifest at an endpoint; drafts and real pictures are never mixed."""
+    return read_history(ledger, pack.game.id, draft=endpoint.draft, workflows=library.names)

@@ -1,0 +1,139 @@
+"""The program from outside: exit codes, one JSON object on stdout, and light commands that stay light."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from assetmill.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "manifests" / "cloud-hop" / "cloud-hop.yaml"
+TINY = """version: 1
+game: {id: tiny, title: Tiny}
+pack: {id: default, name: Default}
+assets:
+  - {id: slime, type: entity, prompt: a slime, shape: circle}
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    names = {str(field.alias) for field in Settings.model_fields.values()}
+    base = {key: value for key, value in os.environ.items() if key not in names}
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-m", "assetmill.cli", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=base | variables, capture_output=True, text=True, check=False)
+
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return run
+
+
+def test_validate_says_what_a_manifest_holds(program):
+    done = program("validate", str(EXAMPLE))
+    assert done.returncode == 0
+    assert "no errors" in done.stdout
+
+
+def test_a_wrong_manifest_is_2_with_located_errors_and_no_traceback(program, tmp_path):
+    (tmp_path / "bad.yaml").write_text(TINY.replace("shape: circle", "shap: circle") + "  - {id: X, type: entiti}\n")
+    for command in ("validate", "plan", "run"):
+        done = program(command, "bad.yaml")
+        assert done.returncode == 2, command
+        assert "bad.yaml:5:" in done.stderr
+        assert "bad.yaml:6:" in done.stderr
+        assert "Traceback" not in done.stderr
+    document = json.loads(program("validate", "bad.yaml", "--json").stdout)
+    assert document["exit_code"] == 2
+    assert {problem["line"] for problem in document["error"]["problems"]} == {5, 6}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    (
+        ("plan",), ("nonsense",), ("plan", "missing.yaml"), ("plan", "tiny.yaml", "--only", "nobody"),
+        ("plan", "tiny.yaml", "--type", "entiti"), ("plan", "tiny.yaml", "--endpoint", "darft"),
+        ("plan", "tiny.yaml", "--set", "no-equals-sign"), ("report", "--by", "dai"), ("report", "--format", "pdf"),
+        ("serve", "--workers", "0"), ("run", "tiny.yaml", "--endpoint", "ftp://127.0.0.1/x"),
+    ),
+)  # fmt: skip
+def test_usage_errors_are_2_without_a_traceback(program, arguments):
+    done = program(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+
+
+def test_a_paid_run_without_consent_is_3_and_sends_nothing(program, tmp_path):
+    variables = {
+        "IMAGE_GENERATION_PROVIDER": "runpod", "RUNPOD_API_KEY": "made-up",
+        "RUNPOD_COMFYUI_ENDPOINT_ID": "abcdefghij12", "RUNPOD_API_URL": "http://127.0.0.1:9/v2",
+    }  # fmt: skip
+    done = program("run", "tiny.yaml", **variables)
+    assert done.returncode == 3
+    assert "--yes" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_provider_without_a_key_is_4(program):
+    done = program("run", "tiny.yaml", "--endpoint", "runpod", "--json")
+    assert done.returncode == 4
+    assert json.loads(done.stdout)["error"]["code"] == "provider_refused"
+
+
+def test_books_that_cannot_be_opened_are_5(program, tmp_path):
+    (tmp_path / "ledger.db").write_text("this is no database, and long enough to be looked at as one" * 40)
+    done = program("plan", "tiny.yaml", ASSETMILL_LEDGER_URL=f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert done.returncode == 5
+    assert "Traceback" not in done.stderr
+
+
+def test_a_plan_is_one_object_and_leaves_nothing_behind(program, tmp_path):
+    done = program("plan", "tiny.yaml", "--json")
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert document["counts"]["new"] == 1
+    assert document["items"][0]["workflow"] == "entity"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_paid_plan_prices_other_gpu_pools_with_source_and_date(program):
+    variables = {
+        "RUNPOD_API_KEY": "made-up", "RUNPOD_COMFYUI_ENDPOINT_ID": "abcdefghij12", "ASSETMILL_GPU_POOL": "ADA_24",
+    }  # fmt: skip
+    document = json.loads(program("plan", str(EXAMPLE), "--endpoint", "runpod", "--json", **variables).stdout)
+    cost = {key: float(value) for key, value in document["total"]["cost_usd"].items()}
+    assert 0 < cost["low"] < cost["estimate"] < cost["high"]
+    pools = {row["pool"]: row for row in document["other_pools"]}
+    assert float(pools["ADA_24"]["cost_usd"]["estimate"]) == pytest.approx(cost["estimate"])
+    assert all(row["source"] and row["date"] for row in pools.values())
+    assert any(row["cost_usd"]["estimate"] is None for row in pools.values()), "an unknown price stays unknown"
+
+
+def test_schema_and_lint(program):
+    schema = json.loads(program("schema").stdout)
+    assert schema["$schema"].endswith("2020-12/schema")
+    done = program("workflows", "lint")
+    assert (done.returncode, "0 findings" in done.stdout) == (0, True)
+
+
+def test_a_report_of_empty_books_is_empty(program):
+    assert program("report").returncode == 0
+    assert json.loads(program("report", "--format", "json").stdout)["rows"] == []
+
+
+@pytest.mark.parametrize("arguments", (["validate", str(EXAMPLE)], ["plan", str(EXAMPLE)], ["schema"], ["--help"]))
+def test_light_commands_load_neither_prefect_nor_pandas(arguments, tmp_path):
+    code = (
+        "import sys\nfrom assetmill.cli.app import app\n"
+        f"try:\n    app({arguments!r})\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "heavy = {'prefect', 'pandas', 's3fs', 'uvicorn'} & set(sys.modules)\nassert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
