@@ -155,7 +155,7 @@ def _intent(batch: Batch, item: PlanItem, made: Generation, request: JobRequest)
         gpu=endpoint.gpu,
         seed=made.seed,
         workflow=made.workflow,
-        workflow_hash=str(made.fields["workflow_hash"]),
+        workflow_hash=str(made.origin["workflow_hash"]),
         width=made.size[0],
         height=made.size[1],
         expected_outputs=request.outputs,

@@ -147,8 +147,8 @@ def provenance(batch: Batch, item: PlanItem, attempt_id: str, *, draft: bool) ->
         "asset": item.asset.id,
         "prompt": made.parameters.get("prompt", ""),
         "seed": made.seed,
-        "workflow": f"{made.workflow} {made.fields['workflow_hash']}",
-        "model": made.fields["model"],
+        "workflow": f"{made.workflow} {made.origin['workflow_hash']}",
+        "model": made.origin["model"],
         "attempt": attempt_id,
     }
     if draft:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from assetmill.batch.context import Batch, Outcome, provenance
 from assetmill.errors import AttemptError, KeyMissing, ResultLost
-from assetmill.finishing import Finished, finish
+from assetmill.finishing import Finished, finish, finish_fields
 from assetmill.ledger import Finish, Output
 from assetmill.manifest.models import Sheet
 from assetmill.packs import put_blob
@@ -40,12 +40,12 @@ def _keep(batch: Batch, item: PlanItem, attempt_id: str, finished: Finished, now
         files.append(Output(role, ref.key, ref.sha256, ref.bytes, file.width, file.height))
     record = Finish(
         attempt_id=attempt_id,
-        finish_fingerprint=item.finishing.fingerprint,
+        finish_fingerprint=item.finish_fingerprint,
         game=batch.pack.game.id,
         run_id=batch.run_id,
         files=tuple(files),
         sheet_key=_sheet(batch, item, files[0], now) if isinstance(item.asset, Sheet) else None,
-        inputs=item.finishing.fields,
+        inputs=finish_fields(item.asset, batch.pack, strip=batch.strip),
         quality=finished.quality.as_json(),
         finished_at=now,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from assetmill.planning.history import NOTHING, History, read_history
 from assetmill.planning.plan import ALL, Plan, Selection, make_plan
 from assetmill.providers.endpoints import Endpoint, resolve_endpoint
 from assetmill.settings import Settings
-from assetmill.workflows.library import Library, load_library
+from assetmill.workflows.library import load_library
 
 if TYPE_CHECKING:
     from assetmill.ledger import Ledger
@@ -46,22 +47,20 @@ def plan_only(settings: Settings, request: Request) -> Plan:
     pack = load_pack(request.manifest, request.overrides)
     library = load_library()
     endpoint = resolve_endpoint(settings, request.endpoint)
-    history = NOTHING
-    if _books_exist(settings.ledger_url):
-        from assetmill.ledger import Ledger  # noqa: PLC0415  a first plan has no books to read
+    with ExitStack() as stack:
+        history = NOTHING
+        if _books_exist(settings.ledger_url):
+            from assetmill.ledger import Ledger  # noqa: PLC0415  a first plan has no books to read
 
-        ledger = Ledger.open(settings.ledger_url)
-        try:
-            history = books_of(ledger, pack, endpoint, library)
-        finally:
-            ledger.close()
-    return make_plan(pack, history, endpoint, library, selection=request.selection, strip=settings.strip_provenance)
+            history = books_of(stack.enter_context(Ledger.open(settings.ledger_url)), pack, endpoint)
+        strip = settings.strip_provenance
+        return make_plan(pack, history, endpoint, library, selection=request.selection, strip=strip)
 
 
 def _books_exist(url: str) -> bool:
     return not url.startswith(SQLITE_FILE) or Path(url.removeprefix(SQLITE_FILE)).exists()
 
 
-def books_of(ledger: Ledger, pack: Pack, endpoint: Endpoint, library: Library) -> History:
+def books_of(ledger: Ledger, pack: Pack, endpoint: Endpoint) -> History:
     """What the books hold for a manifest at an endpoint; drafts and real pictures are never mixed."""
-    return read_history(ledger, pack.game.id, draft=endpoint.draft, workflows=library.names)
+    return read_history(ledger, pack.game.id, draft=endpoint.draft)

@@ -112,10 +112,10 @@ def _start(batch: Batch, plan: Plan, history: History) -> None:
         if item.state is not State.CACHED:
             continue
         batch.progress.cached += 1
-        raws = history.by_attempt[item.attempt_id or ""].outputs
+        raws = history.details[item.attempt_id or ""].outputs
         batch.raws.offer(item.key, raws)
         if not item.refinish:
-            done = history.finishes[item.attempt_id or "", item.finishing.fingerprint]
+            done = history.finishes[item.attempt_id or "", item.finish_fingerprint]
             status = "kept" if done.rejected is None else "rejected"
             batch.outcomes[item.key] = Outcome(item, status, item.attempt_id, done)
     for item in plan.items:
@@ -125,7 +125,7 @@ def _start(batch: Batch, plan: Plan, history: History) -> None:
 
 async def _make(batch: Batch, plan: Plan, history: History, steps: Steps) -> None:
     batch.progress.say("generating")
-    raws = {item.attempt_id or "": history.by_attempt[item.attempt_id or ""].outputs for item in plan.to_refinish}
+    raws = {item.attempt_id or "": history.details[item.attempt_id or ""].outputs for item in plan.to_refinish}
     jobs = [_one(batch, item, steps) for item in plan.to_pay]
     if plan.to_refinish:
         jobs.append(steps.refinish(batch, plan.to_refinish, raws))

@@ -83,7 +83,7 @@ async def plan_batch(batch: Batch, selection: Selection) -> tuple[Plan, History]
     """Plan against the open books, off the event loop."""
 
     def work() -> tuple[Plan, History]:
-        history = books_of(batch.ledger, batch.pack, batch.endpoint, batch.library)
+        history = books_of(batch.ledger, batch.pack, batch.endpoint)
         plan = make_plan(batch.pack, history, batch.endpoint, batch.library, selection=selection, strip=batch.strip)
         return plan, history
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 
-COLLECT_AFTER = 100_000
+COLLECT_AFTER = 1_000_000
 
 
 def main() -> None:

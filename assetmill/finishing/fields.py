@@ -34,8 +34,8 @@ def finish_fields(asset: AssetBase, pack: Pack, *, strip: bool = False) -> dict[
         "finish_version": FINISH_VERSION,
         "size": list(target_size(asset)),
         "cutout": is_cutout(asset),
-        "post": post.model_dump(mode="json"),
-        "qa": pack.qa.model_dump(mode="json"),
+        "post": dict(vars(post)),  # plain values; a plan of 10,000 assets feels the difference to model_dump
+        "qa": dict(vars(pack.qa)),
         "export": list(asset.export),
         "strip_provenance": strip,
     }

@@ -4,7 +4,7 @@
 """
 
 from assetmill.ledger.book import Ledger
-from assetmill.ledger.records import EVERYTHING, OpenAttempt, Picture, RowFilter, Timing
+from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter, Timing
 from assetmill.ledger.values import (
     NO_FACTS,
     OPEN_STATUSES,
@@ -21,6 +21,7 @@ __all__ = [
     "EVERYTHING",
     "NO_FACTS",
     "OPEN_STATUSES",
+    "Details",
     "Facts",
     "Finish",
     "Intent",

@@ -23,7 +23,7 @@ from assetmill.errors import LedgerError
 from assetmill.ledger import reads
 from assetmill.ledger.codec import short_text, write_map, write_outputs
 from assetmill.ledger.engine import Database, is_sqlite, open_engine
-from assetmill.ledger.records import EVERYTHING, OpenAttempt, Picture, RowFilter, Timing
+from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter, Timing
 from assetmill.ledger.schema import upgrade
 from assetmill.ledger.tables import attempts, finishes, runs
 from assetmill.ledger.values import (
@@ -210,6 +210,11 @@ class Ledger:
         with self._database.read() as connection:
             return reads.pictures(connection, game)
 
+    def details(self, game: str) -> dict[str, Details]:
+        """Read what these pictures were made of and where their raw images lie: attempt id -> details."""
+        with self._database.read() as connection:
+            return reads.details(connection, game)
+
     def open_attempts(self, *, game: str | None = None, endpoint: str | None = None) -> list[OpenAttempt]:
         """Read the attempts that have no end yet, oldest first; of one game or one endpoint, if given."""
         with self._database.read() as connection:
@@ -219,6 +224,14 @@ class Ledger:
         """Read the finishes of a game: (attempt id, finish fingerprint) -> finish."""
         with self._database.read() as connection:
             return reads.finishes_of(connection, game)
+
+    def verdicts(self, game: str) -> dict[tuple[str, str], str | None]:
+        """Read what the checks said of each finish: (attempt id, finish fingerprint) -> why it was rejected, or None.
+
+        A tenth of the time of `finishes`; all that a plan asks of a picture that is there.
+        """
+        with self._database.read() as connection:
+            return reads.verdicts(connection, game)
 
     def history(self, workflow: str, *, provider: str | None = None, draft: bool = False) -> list[tuple[int, int, int]]:
         """Read how long jobs of a workflow took: (width, height, execution_ms), the newest 1,000, newest first.

@@ -16,15 +16,16 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from assetmill.errors import LedgerError
 from assetmill.ledger.codec import read_map, read_outputs
-from assetmill.ledger.records import OpenAttempt, Picture, RowFilter, Timing
+from assetmill.ledger.records import Details, OpenAttempt, Picture, RowFilter, Timing
 from assetmill.ledger.tables import attempts, finishes, runs
-from assetmill.ledger.values import OPEN_STATUSES, Finish, Status
+from assetmill.ledger.values import OPEN_STATUSES, Finish, Status, rejection
 
 HISTORY_LIMIT = 1000
+WITH_PICTURE = (Status.KEPT, Status.REJECTED)
 JSON_SUFFIX = "_json"
 
 
-def _columns(record: type[Picture | OpenAttempt]) -> list[ColumnElement[Any]]:
+def _columns(record: type[Picture | Details | OpenAttempt]) -> list[ColumnElement[Any]]:
     return [attempts.c[field.name.removesuffix(JSON_SUFFIX)] for field in fields(record)]
 
 
@@ -32,10 +33,16 @@ def pictures(connection: Connection, game: str) -> list[Picture]:
     """Every attempt of a game whose picture is stored, oldest first; one that the checks rejected is paid for too."""
     statement = (
         select(*_columns(Picture))
-        .where(attempts.c.game == game, attempts.c.status.in_((Status.KEPT, Status.REJECTED)))
+        .where(attempts.c.game == game, attempts.c.status.in_(WITH_PICTURE))
         .order_by(attempts.c.settled_at, attempts.c.attempt_id)
     )
     return [Picture(*row) for row in connection.execute(statement)]
+
+
+def details(connection: Connection, game: str) -> dict[str, Details]:
+    """What those pictures were made of and where they lie, by attempt id."""
+    statement = select(*_columns(Details)).where(attempts.c.game == game, attempts.c.status.in_(WITH_PICTURE))
+    return {row[0]: Details(*row) for row in connection.execute(statement)}
 
 
 def open_attempts(connection: Connection, *, game: str | None, endpoint: str | None) -> list[OpenAttempt]:
@@ -58,6 +65,13 @@ def finishes_of(connection: Connection, game: str) -> dict[tuple[str, str], Fini
     """Finishes of a game by (attempt id, finish fingerprint), oldest first."""
     found = connection.execute(select(finishes).where(finishes.c.game == game).order_by(finishes.c.finished_at))
     return {(row.attempt_id, row.finish_fingerprint): _finish(row) for row in found}
+
+
+def verdicts(connection: Connection, game: str) -> dict[tuple[str, str], str | None]:
+    """Why the checks turned each finish down, None where they did not, by (attempt id, finish fingerprint)."""
+    wanted = select(finishes.c.attempt_id, finishes.c.finish_fingerprint, finishes.c.quality)
+    found = connection.execute(wanted.where(finishes.c.game == game))
+    return {(attempt_id, shape): rejection(read_map(quality)) for attempt_id, shape, quality in found}
 
 
 def _finish(row: Row[Any]) -> Finish:

@@ -17,15 +17,20 @@ from assetmill.ledger.values import Output, Status
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An attempt whose picture is stored and paid for. Its JSON is parsed when asked for: a plan reads thousands."""
+    """An attempt whose picture is stored and paid for. Only what a plan asks of each of thousands."""
 
     attempt_id: str
     asset_id: str
     candidate: int
     fingerprint: str
     draft: bool
-    settled_at: datetime
-    quality_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What such a picture was made of, and where it lies; the JSON is parsed when it is asked for."""
+
+    attempt_id: str
     inputs_json: str
     outputs_json: str
 

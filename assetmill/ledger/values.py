@@ -212,6 +212,12 @@ class Settlement:
     error_text: str | None = None
 
 
+def rejection(quality: Mapping[str, Any]) -> str | None:
+    """Why the checks turned a picture down; None when they did not."""
+    reason = quality.get("rejected")
+    return str(reason) if reason is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The finished files of a kept or rejected attempt, under one finish fingerprint.
@@ -246,8 +252,7 @@ class Finish:
     @property
     def rejected(self) -> str | None:
         """Why the checks turned the picture down; None when they did not."""
-        reason = self.quality.get("rejected")
-        return str(reason) if reason is not None else None
+        return rejection(self.quality)
 
     @property
     def score(self) -> float:

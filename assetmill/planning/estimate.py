@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -53,11 +53,11 @@ class Estimator:
     """Execution times by workflow and size.
 
     Args:
-        history: measured executions: workflow -> (width, height, execution milliseconds).
+        history: measured executions of a workflow: (width, height, execution milliseconds).
         draft: whether the draft worker answers.
     """
 
-    def __init__(self, history: Mapping[str, Sequence[tuple[int, int, int]]], *, draft: bool) -> None:
+    def __init__(self, history: Callable[[str], Sequence[tuple[int, int, int]]], *, draft: bool) -> None:
         self._history = history
         self._draft = draft
 
@@ -66,7 +66,7 @@ class Estimator:
         return self._measured(workflow, size) or self._prior(workflow, size, guided=guided)
 
     def _measured(self, workflow: str, size: tuple[int, int]) -> Estimate | None:
-        times = sorted(ms / 1000 for w, h, ms in self._history.get(workflow, ()) if (w, h) == size)
+        times = sorted(ms / 1000 for w, h, ms in self._history(workflow) if (w, h) == size)
         if len(times) < ENOUGH_HISTORY:
             return None
         return Estimate(Span(times[0], statistics.median(times), times[-1]), "history")

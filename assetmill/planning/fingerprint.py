@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -45,8 +46,9 @@ class Generation:
         reference: fingerprint of the picture that is sent in place of a guide, or None.
         size: (width, height) in pixels that the model is asked for.
         asked: (width, height) in pixels of the finished picture.
-        fields: all of the above and the maker, JSON-able.
-        fingerprint: SHA-256 of the fields.
+        candidate: number of the candidate.
+        origin: workflow and maker; one value for all pictures that share them.
+        fingerprint: SHA-256 of `fields`.
     """
 
     workflow: str
@@ -56,8 +58,14 @@ class Generation:
     size: tuple[int, int]
     asked: tuple[int, int]
     seed: int
-    fields: Mapping[str, Any]
+    candidate: int
+    origin: Mapping[str, Any]
     fingerprint: str
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Everything that determines the pixels, JSON-able; put together when it is asked for."""
+        return fields_of(self.parameters, self.origin, self.guide, self.reference, self.candidate)
 
 
 def digest(value: Any) -> str:
@@ -88,17 +96,25 @@ def generation(
     guide = recipe(asset, size) if workflow.needs_image and reference is None else None
     parameters = _parameters(asset, pack, candidate, size)
     bound = effective_values(workflow, {key: v for key, v in parameters.items() if key in workflow.parameters})
-    fields = bound | {
-        "workflow": name,
-        "workflow_hash": workflow.template_hash,
-        "guide": guide,
-        "reference": reference,
-        "candidate": candidate,
-        "provider": maker.kind,
-        "model": maker.model,
-    }
-    seed = parameters["seed"]
-    return Generation(name, bound, guide, reference, size, asked, seed, fields, digest(fields))
+    origin = _origin(name, workflow.template_hash, maker)
+    fingerprint = digest(fields_of(bound, origin, guide, reference, candidate))
+    return Generation(name, bound, guide, reference, size, asked, parameters["seed"], candidate, origin, fingerprint)
+
+
+def fields_of(
+    parameters: Mapping[str, Any],
+    origin: Mapping[str, Any],
+    guide: Mapping[str, Any] | None,
+    reference: str | None,
+    candidate: int,
+) -> dict[str, Any]:
+    """The fields of a generation fingerprint. A new one would make every picture be paid for again (ADR 0002)."""
+    return {**parameters, **origin, "guide": guide, "reference": reference, "candidate": candidate}
+
+
+@cache
+def _origin(workflow: str, workflow_hash: str, maker: Maker) -> Mapping[str, Any]:
+    return {"workflow": workflow, "workflow_hash": workflow_hash, "provider": maker.kind, "model": maker.model}
 
 
 def _parameters(asset: Asset, pack: Pack, candidate: int, size: tuple[int, int]) -> dict[str, Any]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a first plan has no books to read and should not wait for a database library
-    from assetmill.ledger import Finish, Ledger, OpenAttempt, Picture
+    from assetmill.ledger import Details, Finish, Ledger, OpenAttempt, Picture
+
+
+Timings = Callable[[str], Sequence[tuple[int, int, int]]]
+
+
+def _unmeasured(_: str) -> Sequence[tuple[int, int, int]]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -15,44 +23,57 @@ class History:
     """Pictures that are paid for.
 
     Args:
-        by_fingerprint: newest usable picture of each generation fingerprint.
-        by_attempt: every usable picture by its attempt.
+        by_fingerprint: newest stored picture of each generation fingerprint.
         latest: newest picture of each (asset id, candidate), whatever its fingerprint.
         open: attempts that were sent and not settled, by fingerprint.
-        finishes: finished files by (attempt id, finish fingerprint).
-        last_finish: newest finish of each attempt.
-        timings: measured executions by workflow: (width, height, milliseconds).
+        verdicts: why a finished picture was rejected, or None, by (attempt id, finish fingerprint).
+        timings: measured executions of a workflow: (width, height, milliseconds).
+        load_details: reads what the pictures were made of and where they lie; an unchanged plan needs none.
+        load_finishes: reads the finishes themselves; likewise.
     """
 
     by_fingerprint: Mapping[str, Picture] = field(default_factory=dict)
-    by_attempt: Mapping[str, Picture] = field(default_factory=dict)
     latest: Mapping[tuple[str, int], Picture] = field(default_factory=dict)
     open: Mapping[str, OpenAttempt] = field(default_factory=dict)
-    finishes: Mapping[tuple[str, str], Finish] = field(default_factory=dict)
-    last_finish: Mapping[str, Finish] = field(default_factory=dict)
-    timings: Mapping[str, list[tuple[int, int, int]]] = field(default_factory=dict)
+    verdicts: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+    timings: Timings = _unmeasured
+    load_details: Callable[[], Mapping[str, Details]] = dict
+    load_finishes: Callable[[], Mapping[tuple[str, str], Finish]] = dict
+
+    @cached_property
+    def details(self) -> Mapping[str, Details]:
+        """Inputs and raw images of every stored picture, by its attempt."""
+        return self.load_details()
+
+    @cached_property
+    def finishes(self) -> Mapping[tuple[str, str], Finish]:
+        """Finished files by (attempt id, finish fingerprint)."""
+        return self.load_finishes()
+
+    @cached_property
+    def last_finish(self) -> Mapping[str, Finish]:
+        """Newest finish of each attempt."""
+        return {attempt_id: finish for (attempt_id, _), finish in self.finishes.items()}
 
 
 NOTHING = History()
 
 
-def read_history(ledger: Ledger, game: str, *, draft: bool, workflows: tuple[str, ...]) -> History:
-    """Read the books of one game.
+def read_history(ledger: Ledger, game: str, *, draft: bool) -> History:
+    """Read the books of one game. They have to stay open while the history is in use.
 
     Args:
         ledger: the books.
         game: game id.
         draft: whether placeholders are asked for; a draft never stands in for a real picture, nor the reverse.
-        workflows: workflow names whose measured times are wanted.
     """
-    kept = [row for row in ledger.pictures(game) if row.draft == draft]
-    finishes = ledger.finishes(game)
+    pictures = [row for row in ledger.pictures(game) if row.draft == draft]
     return History(
-        by_fingerprint={row.fingerprint: row for row in kept},
-        by_attempt={row.attempt_id: row for row in kept},
-        latest={(row.asset_id, row.candidate): row for row in kept},
+        by_fingerprint={row.fingerprint: row for row in pictures},
+        latest={(row.asset_id, row.candidate): row for row in pictures},
         open={row.fingerprint: row for row in ledger.open_attempts(game=game)},
-        finishes=finishes,
-        last_finish={attempt_id: finish for (attempt_id, _), finish in finishes.items()},
-        timings={name: ledger.history(name, draft=draft) for name in workflows},
+        verdicts=ledger.verdicts(game),
+        timings=lambda workflow: ledger.history(workflow, draft=draft),
+        load_details=lambda: ledger.details(game),
+        load_finishes=lambda: ledger.finishes(game),
     )

@@ -6,10 +6,9 @@ Pure: manifest, history and endpoint go in, a `Plan` comes out. It draws nothing
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING
 
 from assetmill.errors import UsageError, WorkflowError
 from assetmill.finishing import finish_fields
@@ -20,6 +19,9 @@ from assetmill.planning.fingerprint import Generation, Maker, changed_fields, di
 from assetmill.planning.history import History
 from assetmill.providers.endpoints import Endpoint
 from assetmill.workflows.library import Library
+
+if TYPE_CHECKING:  # a first plan should not wait for a database library
+    from assetmill.ledger import Finish
 
 FREE_OF_CHARGE = Cost(None, None, None, "nothing to pay")
 
@@ -40,21 +42,13 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finishing:
-    """Everything free that shapes a published file, by name, and its hash."""
-
-    fields: Mapping[str, Any]
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
 class PlanItem:
     """One picture (one candidate of one asset) and what a run would do about it.
 
     Args:
         asset: the resolved asset.
         candidate: number of the candidate, from 0.
-        finishing: what is done to the raw picture.
+        finish_fingerprint: SHA-256 of everything free that shapes the published file.
         state: what a run would do.
         reason: why, in words; empty where the state says it all.
         changed: fields that differ from the last picture.
@@ -70,7 +64,7 @@ class PlanItem:
 
     asset: Asset
     candidate: int
-    finishing: Finishing
+    finish_fingerprint: str
     state: State
     reason: str = ""
     changed: tuple[str, ...] = ()
@@ -216,28 +210,28 @@ class _Planner:
         self._priced: dict[tuple[str, tuple[int, int], bool], tuple[Estimate, Cost]] = {}
 
     def item(self, asset: Asset, candidate: int) -> PlanItem:
-        free = finish_fields(asset, self._pack, strip=self._strip)
-        finishing = Finishing(free, digest(free))
+        shape = digest(finish_fields(asset, self._pack, strip=self._strip))
         try:
             self._check_provider(asset)
             made = self._generation(asset, candidate)
         except WorkflowError as error:
-            return PlanItem(asset, candidate, finishing, State.BLOCKED, reason=error.message)
+            return PlanItem(asset, candidate, shape, State.BLOCKED, reason=error.message)
         kept = self._history.by_fingerprint.get(made.fingerprint)
         if kept is not None:
-            return self._cached(asset, candidate, finishing, made, kept.attempt_id)
+            return self._cached(asset, candidate, shape, made, kept.attempt_id)
         last = self._history.latest.get((asset.id, candidate))
-        changed = changed_fields(last.inputs, made.fields) if last is not None else ()
+        before = self._history.details[last.attempt_id].inputs if last is not None else None
+        changed = changed_fields(before, made.fields) if before is not None else ()
         if asset.locked and last is not None:
             reason = f"locked; would change {', '.join(changed)}"
-            return self._cached(asset, candidate, finishing, made, last.attempt_id, reason)
+            return self._cached(asset, candidate, shape, made, last.attempt_id, reason)
         waiting = self._history.open.get(made.fingerprint)
         if waiting is not None:
             reason = f"job {waiting.job_id or 'unknown'} was sent and is not collected yet"
             return PlanItem(
-                asset, candidate, finishing, State.OPEN, reason=reason, made=made, attempt_id=waiting.attempt_id
+                asset, candidate, shape, State.OPEN, reason=reason, made=made, attempt_id=waiting.attempt_id
             )
-        return self._to_pay(asset, candidate, finishing, made, changed)
+        return self._to_pay(asset, candidate, shape, made, changed)
 
     def _check_provider(self, asset: Asset) -> None:
         if asset.provider == "scenario":
@@ -261,26 +255,30 @@ class _Planner:
         return self._generation(source, 0).fingerprint
 
     def _cached(
-        self, asset: Asset, candidate: int, finishing: Finishing, made: Generation, attempt_id: str, reason: str = ""
+        self, asset: Asset, candidate: int, shape: str, made: Generation, attempt_id: str, reason: str = ""
     ) -> PlanItem:
-        done = self._history.finishes.get((attempt_id, finishing.fingerprint))
-        last = self._history.last_finish.get(attempt_id) if done is None else None
+        key = (attempt_id, shape)
+        done = key in self._history.verdicts
+        last = None if done else self._history.last_finish.get(attempt_id)
         return PlanItem(
             asset,
             candidate,
-            finishing,
+            shape,
             State.CACHED,
             reason=reason,
             made=made,
-            refinish=done is None,
-            finish_changed=changed_fields(last.inputs, finishing.fields) if last is not None else (),
-            rejected=done.rejected if done is not None else None,
+            refinish=not done,
+            finish_changed=self._refinish_reasons(asset, last),
+            rejected=self._history.verdicts[key] if done else None,
             attempt_id=attempt_id,
         )
 
-    def _to_pay(
-        self, asset: Asset, candidate: int, finishing: Finishing, made: Generation, changed: tuple[str, ...]
-    ) -> PlanItem:
+    def _refinish_reasons(self, asset: Asset, last: Finish | None) -> tuple[str, ...]:
+        if last is None:
+            return ()
+        return changed_fields(last.inputs, finish_fields(asset, self._pack, strip=self._strip))
+
+    def _to_pay(self, asset: Asset, candidate: int, shape: str, made: Generation, changed: tuple[str, ...]) -> PlanItem:
         guided = made.parameters.get("cfg", 1.0) > 1.0  # true guidance evaluates the model twice a step
         key = (made.workflow, made.size, guided)
         if key not in self._priced:
@@ -290,7 +288,7 @@ class _Planner:
         return PlanItem(
             asset,
             candidate,
-            finishing,
+            shape,
             State.CHANGED if changed else State.NEW,
             changed=changed,
             made=made,

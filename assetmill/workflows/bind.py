@@ -59,10 +59,11 @@ def effective_values(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[
     Raises:
         WorkflowError: unknown parameter, missing required parameter, wrong type, or a negative prompt without effect.
     """
-    _refuse_unknown(workflow, parameters)
     defaults = workflow.defaults
-    missing = sorted(workflow.required - set(workflow.images) - set(parameters))
-    if missing:
+    if not parameters.keys() <= workflow.bindable:
+        _refuse_unknown(workflow, parameters)
+    if not workflow.needed <= parameters.keys():
+        missing = sorted(workflow.needed - set(parameters))
         raise WorkflowError(f"workflow {workflow.name} needs {', '.join(missing)}", hint=workflow.description)
     given = {name: _typed(workflow, name, value) for name, value in parameters.items() if name in defaults}
     return _with_negative(workflow, {**defaults, **given}, cfg_given="cfg" in given)
@@ -123,7 +124,10 @@ def _with_negative(workflow: Workflow, values: dict[str, Scalar], *, cfg_given: 
 
 def _typed(workflow: Workflow, name: str, value: Any) -> Scalar:
     """`value` in the type that the node takes; a whole number where a fraction is expected becomes one."""
-    wanted, whose = workflow.types[name], f"parameter {name!r} of workflow {workflow.name}"
+    wanted = workflow.types[name]
+    if wanted is str and type(value) is str and value.isascii():
+        return value
+    whose = f"parameter {name!r} of workflow {workflow.name}"
     if wanted is float and type(value) is int and abs(value) <= EXACT:
         value = float(value)
     if type(value) is not wanted:

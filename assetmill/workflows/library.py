@@ -104,6 +104,16 @@ class Workflow:
         }
 
     @cached_property
+    def bindable(self) -> frozenset[str]:
+        """Parameters that lead to a value of the graph, or name a picture."""
+        return frozenset(self.defaults) | set(self.images)
+
+    @cached_property
+    def needed(self) -> frozenset[str]:
+        """Required parameters that are no pictures."""
+        return self.required - set(self.images)
+
+    @cached_property
     def template_hash(self) -> str:
         """Sha256 of the graph with each bound input replaced by its parameter's name.
 
