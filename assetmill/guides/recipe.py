@@ -85,7 +85,9 @@ def ground_for(color: str) -> str:
 
     Never black or white: either one bleeds into the finished picture.
     """
-    return LIGHT_GROUND if colours.distance(color, LIGHT_GROUND) >= _LEAST_CONTRAST else DARKER_GROUND
+    if colours.distance(color, LIGHT_GROUND) >= _LEAST_CONTRAST:
+        return LIGHT_GROUND
+    return max((LIGHT_GROUND, DARKER_GROUND), key=lambda ground: colours.distance(color, ground))
 
 
 def _grain(name: str) -> int:
