@@ -28,6 +28,7 @@ from assetmill.batch.report import BatchReport
 from assetmill.batch.results import Choice
 from assetmill.batch.run import Steps, run_batch
 from assetmill.batch.session import open_batch
+from assetmill.batch.window import Slot
 from assetmill.clock import Clock
 from assetmill.ledger import Output
 from assetmill.money import usd
@@ -53,14 +54,14 @@ class TaskSteps(Steps):
         work = super().settle
         return await settle_attempts(lambda: work(batch))
 
-    async def generate(self, batch: Batch, item: PlanItem) -> Outcome:
+    async def generate(self, batch: Batch, item: PlanItem, slot: Slot) -> Outcome:
         """One task run a picture. What the work raises comes back as it is, not wrapped in a state."""
         work = super().generate
         raised: list[BaseException] = []
 
         async def keep() -> Outcome:
             try:
-                return await work(batch, item)
+                return await work(batch, item, slot)
             except Exception as error:
                 raised.append(error)
                 raise

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from assetmill import images
 from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.finish import finish_picture
+from assetmill.batch.window import Slot
 from assetmill.errors import (
     AssetmillError,
     AttemptError,
@@ -54,8 +55,8 @@ class Sent:
     started: float
 
 
-async def generate(batch: Batch, item: PlanItem) -> Outcome:
-    """Make one picture and settle its attempt.
+async def generate(batch: Batch, item: PlanItem, slot: Slot) -> Outcome:
+    """Make one picture and settle its attempt. The slot is given back as soon as the job has ended.
 
     Returns:
         How it ended; an attempt that went wrong is an outcome, not an exception.
@@ -73,7 +74,7 @@ async def generate(batch: Batch, item: PlanItem) -> Outcome:
         batch.raws.offer(item.key, None)
         return batch.report(Outcome(item, "failed", error=error))
     try:
-        return batch.report(await _run(batch, item, made, request))
+        return batch.report(await _run(batch, item, slot, made, request))
     except AttemptError as error:
         batch.raws.offer(item.key, None)
         return batch.report(_unsettled(item, attempt_id, error))
@@ -102,20 +103,17 @@ async def _input_image(batch: Batch, item: PlanItem, made: Generation) -> bytes:
     return await asyncio.to_thread(draw, made.guide)
 
 
-async def _run(batch: Batch, item: PlanItem, made: Generation, request: JobRequest) -> Outcome:
-    """Hold a slot while the job is outstanding; collect, finish and settle without it."""
-    async with batch.window.slot():
-        if batch.ended is not None:
-            batch.raws.offer(item.key, None)
-            return Outcome(item, "unsent", error=NotDelivered(f"not sent: {batch.ended.message}"))
-        sent, job_id = await _uninterrupted(_send(batch, _intent(batch, item, made, request), request))
-        try:
-            job = await batch.provider.wait(job_id, batch.progress.observed)
-        except QueueStalled as error:
-            await _withdraw(batch, sent, job_id, error)
-            raise
-        except ResultLost as error:
-            return await _settle_error(batch, item, sent, None, error)
+async def _run(batch: Batch, item: PlanItem, slot: Slot, made: Generation, request: JobRequest) -> Outcome:
+    """Send and watch the job; then, without the slot, collect, finish and settle."""
+    sent, job_id = await _uninterrupted(_send(batch, _intent(batch, item, made, request), request))
+    try:
+        job = await batch.provider.wait(job_id, batch.progress.observed)
+    except QueueStalled as error:
+        await _withdraw(batch, sent, job_id, error)
+        raise
+    except ResultLost as error:
+        return await _settle_error(batch, item, sent, None, error)
+    slot.release()
     try:
         collected, outputs, facts = await take(batch, sent, job)
     except NotDelivered:

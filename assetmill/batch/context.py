@@ -74,6 +74,10 @@ class RawImages:
         if not slot.done():
             slot.set_result(next(iter(outputs.values())) if outputs else None)
 
+    async def settled(self, asset_id: str) -> None:
+        """Wait until it is known whether an asset's first picture is there."""
+        await self._slot((asset_id, 0))
+
     async def of(self, asset_id: str) -> bytes:
         """Bytes of an asset's first picture; waits until it is made.
 

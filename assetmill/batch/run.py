@@ -16,7 +16,8 @@ from assetmill.batch.report import BatchReport, build_report
 from assetmill.batch.results import Choice, choose, publish_pack
 from assetmill.batch.session import plan_batch
 from assetmill.batch.settle import settle_open
-from assetmill.errors import AssetmillError, LedgerError, StorageError
+from assetmill.batch.window import Slot
+from assetmill.errors import AssetmillError, LedgerError, NotDelivered, StorageError
 from assetmill.ledger import Output
 from assetmill.packs import Published
 from assetmill.planning.history import History
@@ -30,9 +31,9 @@ class Steps:
         """Settle what earlier runs left open."""
         return await settle_open(batch)
 
-    async def generate(self, batch: Batch, item: PlanItem) -> Outcome:
+    async def generate(self, batch: Batch, item: PlanItem, slot: Slot) -> Outcome:
         """Make one picture."""
-        return await generate(batch, item)
+        return await generate(batch, item, slot)
 
     async def refinish(
         self, batch: Batch, items: tuple[PlanItem, ...], raws: Mapping[str, Mapping[str, Output]]
@@ -135,15 +136,25 @@ async def _make(batch: Batch, plan: Plan, history: History, steps: Steps) -> Non
 
 
 async def _one(batch: Batch, item: PlanItem, steps: Steps) -> None:
-    """One picture; an error that concerns the whole batch ends it instead of raising."""
+    """One picture, once what it is drawn from is there and a slot is free.
+
+    An error that concerns the whole batch ends it instead of raising: what is outstanding is still collected.
+    """
+    for name in item.asset.references:
+        await batch.raws.settled(name)
+    slot = await batch.window.acquire()
     try:
-        await steps.generate(batch, item)
+        if batch.ended is None:
+            await steps.generate(batch, item, slot)
+        else:
+            _give_up(batch, item, "unsent", NotDelivered(f"not sent: {batch.ended.message}"))
     except STOPS_BATCH as error:
-        stop(batch, item, error)
+        batch.end(error)
+        _give_up(batch, item, "failed", error)
+    finally:
+        slot.release()
 
 
-def stop(batch: Batch, item: PlanItem, error: AssetmillError) -> None:
-    """End the batch because of what one attempt met."""
-    batch.end(error)
+def _give_up(batch: Batch, item: PlanItem, status: str, error: AssetmillError) -> None:
     batch.raws.offer(item.key, None)
-    batch.report(Outcome(item, "failed", error=error, job_id=error.job_id))
+    batch.report(Outcome(item, status, error=error, job_id=error.job_id))

@@ -7,8 +7,19 @@ nothing. RunPod itself never runs more than its max workers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+
+
+class Slot:
+    """The right to have one job outstanding; giving it back twice is harmless."""
+
+    def __init__(self, window: Window) -> None:
+        self._window: Window | None = window
+
+    def release(self) -> None:
+        """Give it back: the job has ended, or was never sent."""
+        window, self._window = self._window, None
+        if window is not None:
+            window.give_back()
 
 
 class Window:
@@ -21,17 +32,13 @@ class Window:
 
     def __init__(self, max_workers: int, queue_ahead: int) -> None:
         self.size = max_workers * (1 + queue_ahead)
-        self.outstanding = 0
-        self.peak = 0
         self._slots = asyncio.Semaphore(self.size)
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold one slot; waits until one is free."""
-        async with self._slots:
-            self.outstanding += 1
-            self.peak = max(self.peak, self.outstanding)
-            try:
-                yield
-            finally:
-                self.outstanding -= 1
+    async def acquire(self) -> Slot:
+        """Wait for a slot, in the order of asking."""
+        await self._slots.acquire()
+        return Slot(self)
+
+    def give_back(self) -> None:
+        """Let the next one in; `Slot.release` calls this once."""
+        self._slots.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -20,7 +21,7 @@ ERR = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
-    """Turn a command's return value and errors into its exit code.
+    """Turn a command's return value and errors into its exit code. Being told to end is an interruption too.
 
     An AssetmillError is told in words on stderr; with `--json` it is also the object on stdout:
     `{"error": {"code", "message", "hint", "job_id", "problems"}, "exit_code"}`.
@@ -28,6 +29,7 @@ def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             code = command(*args, **kwargs) or 0
         except AssetmillError as error:

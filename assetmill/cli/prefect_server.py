@@ -107,10 +107,7 @@ def _server(home: Path, port: int, *, ui: bool) -> Iterator[subprocess.Popen[byt
             "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
         }
     )
-    command = [
-        sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app",
-        "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--timeout-keep-alive", "5",
-    ]  # fmt: skip
+    command = [sys.executable, "-P", "-m", "assetmill.cli.prefect_child", str(port)]
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  our own interpreter and fixed arguments
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

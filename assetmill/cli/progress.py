@@ -63,7 +63,7 @@ class _Plain:
         self._eta = _Eta()
 
     def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
+        now, eta_s = time.monotonic(), self._eta(progress)
         if progress.message != self._message:
             self._message = progress.message
             self._console.print(progress.message, soft_wrap=True)
@@ -71,7 +71,7 @@ class _Plain:
         if progress.total and (last or now - self._said_at >= PLAIN_EVERY_S):
             self._said_at = now
             counts = f"{progress.done}/{progress.total} done"
-            self._console.print(f"{counts}, {line(progress, self._eta(progress))}", soft_wrap=True)
+            self._console.print(f"{counts}, {line(progress, eta_s)}", soft_wrap=True)
 
 
 class _Eta:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -20,21 +17,13 @@ from assetmill.cli.outcome import ERR, print_json
 from assetmill.cli.plan import print_plan
 from assetmill.cli.prefect_server import SERVER_SETTINGS, prefect_api, prefect_home, wait_until_recorded
 from assetmill.cli.progress import shown_progress
-from assetmill.errors import AssetmillError, ConsentMissing
+from assetmill.errors import ConsentMissing
 from assetmill.planning.plan import Plan
 from assetmill.settings import Settings, load_settings, set_environment
 
 if TYPE_CHECKING:
     from assetmill.batch.report import BatchReport
-
-
-@dataclass(frozen=True, slots=True)
-class FlowResult:
-    """What a flow run left: its report, or the error that it ended with."""
-
-    flow_run_id: str | None
-    report: BatchReport | None
-    error: BaseException | None
+    from flows.in_process import FlowResult
 
 
 def run_manifest(request: Request, *, yes: bool, as_json: bool) -> int:
@@ -45,10 +34,12 @@ def run_manifest(request: Request, *, yes: bool, as_json: bool) -> int:
     with prefect_api(settings.home, settings.prefect_api_url) as api_url:
         with shown_progress(ERR) as listener, listening(listener):
             result = _run_flow(settings, api_url, request)
-        if result.flow_run_id and not wait_until_recorded(api_url, result.flow_run_id):
+        if not wait_until_recorded(api_url, result.flow_run_id):
             ERR.print("[yellow]the Prefect server has not recorded every task run yet[/]")
+    if result.error is not None:
+        raise result.error
     if result.report is None:
-        raise result.error or RuntimeError("the flow ended without a report")
+        raise RuntimeError("the flow ended without a report")
     if as_json:
         print_json(result.report.model_dump(mode="json"))
     else:
@@ -115,27 +106,14 @@ def _run_flow(settings: Settings, api_url: str, request: Request) -> FlowResult:
             **({} if settings.prefect_api_url else {"PREFECT_HOME": str(prefect_home(settings.home))}),
         }
     )
-    from flows.generate_batch import generate_batch  # noqa: PLC0415  the only door to Prefect
+    from flows.in_process import run_generate_batch  # noqa: PLC0415  the only door to Prefect
 
-    parameters = {
-        "manifest": str(request.manifest),
-        "endpoint": request.endpoint,
-        "only": list(request.selection.only),
-        "types": list(request.selection.types),
-        "overrides": dict(request.overrides),
-    }
-    return asyncio.run(_finished(generate_batch, parameters))
-
-
-async def _finished(flow: Any, parameters: dict[str, Any]) -> FlowResult:
-    """Run a flow and take the report, or the error, out of its final state."""
-    state = await flow(**parameters, return_state=True)
-    await asyncio.to_thread(logging.shutdown)  # hands the last lines to the API while there still is one
-    details = getattr(state, "state_details", None)
-    flow_run_id = str(details.flow_run_id) if details and details.flow_run_id else None
-    value = await state.aresult(raise_on_failure=False)
-    if isinstance(value, BaseException):
-        if not isinstance(value, AssetmillError):
-            raise value
-        return FlowResult(flow_run_id, None, value)
-    return FlowResult(flow_run_id, value, None)
+    return run_generate_batch(
+        {
+            "manifest": str(request.manifest),
+            "endpoint": request.endpoint,
+            "only": list(request.selection.only),
+            "types": list(request.selection.types),
+            "overrides": dict(request.overrides),
+        }
+    )

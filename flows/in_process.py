@@ -1,0 +1,66 @@
+"""Running the batch flow inside a program: to its report, and without leaving Prefect's own threads hanging.
+
+Prefect sends logs and events from threads of its own. They have to be drained before a server of ours is ended,
+also when the run is interrupted; otherwise the process waits for a server that is gone. No rules here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.events.worker import EventsWorker
+from prefect.exceptions import TerminationSignal
+from prefect.logging.handlers import APILogWorker
+
+from assetmill.batch.report import BatchReport
+from assetmill.errors import AssetmillError
+from flows.generate_batch import generate_batch
+
+DRAIN_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class FlowResult:
+    """What a flow run left: its report, or the error that it ended with."""
+
+    flow_run_id: str
+    report: BatchReport | None
+    error: AssetmillError | None
+
+
+def run_generate_batch(parameters: dict[str, Any]) -> FlowResult:
+    """Run the flow to its end.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM ended it; Prefect turns the latter into an exception of its own.
+    """
+    try:
+        return asyncio.run(_run(parameters))
+    except BaseException as error:
+        if _terminated(error):
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        APILogWorker.drain_all(timeout=DRAIN_S)
+        EventsWorker.drain_all(timeout=DRAIN_S)
+
+
+async def _run(parameters: dict[str, Any]) -> FlowResult:
+    state: State[Any] = await generate_batch(**parameters, return_state=True)
+    value = await state.aresult(raise_on_failure=False)
+    flow_run_id = str(state.state_details.flow_run_id)
+    if isinstance(value, AssetmillError):
+        return FlowResult(flow_run_id, None, value)
+    if isinstance(value, BaseException):
+        raise value
+    return FlowResult(flow_run_id, value, None)
+
+
+def _terminated(error: BaseException) -> bool:
+    """Whether a SIGTERM is at the bottom of it: it may surface inside a group of tasks."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(_terminated(part) for part in error.exceptions)
+    return isinstance(error, TerminationSignal)
