@@ -25,6 +25,7 @@ from assetmill.errors import (
     OutcomeUnknown,
     ProviderRefused,
     QueueStalled,
+    ResultInvalid,
     ResultLost,
     StorageError,
     WorkflowError,
@@ -105,7 +106,9 @@ async def _input_image(batch: Batch, item: PlanItem, made: Generation) -> bytes:
 
 async def _run(batch: Batch, item: PlanItem, slot: Slot, made: Generation, request: JobRequest) -> Outcome:
     """Send and watch the job; then, without the slot, collect, finish and settle."""
-    sent, job_id = await _uninterrupted(_send(batch, _intent(batch, item, made, request), request))
+    tries = await asyncio.to_thread(batch.ledger.tries, made.fingerprint)
+    intent = _intent(batch, item, made, request, try_no=tries + 1)
+    sent, job_id = await _uninterrupted(_send(batch, intent, request))
     try:
         job = await batch.provider.wait(job_id, batch.progress.observed)
     except QueueStalled as error:
@@ -134,7 +137,7 @@ async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def _intent(batch: Batch, item: PlanItem, made: Generation, request: JobRequest) -> Intent:
+def _intent(batch: Batch, item: PlanItem, made: Generation, request: JobRequest, *, try_no: int) -> Intent:
     endpoint, asset = batch.endpoint, item.asset
     return Intent(
         attempt_id=request.attempt_id,
@@ -144,7 +147,7 @@ def _intent(batch: Batch, item: PlanItem, made: Generation, request: JobRequest)
         asset_id=asset.id,
         asset_type=asset.type,
         candidate=item.candidate,
-        try_no=1,
+        try_no=try_no,
         fingerprint=made.fingerprint,
         inputs=made.fields,
         provider=endpoint.kind,
@@ -204,6 +207,10 @@ async def take(batch: Batch, sent: Sent, job: Job) -> tuple[Collected, tuple[Out
     """
     began = batch.clock.monotonic()
     collected = await batch.provider.collect(job, sent.outputs)
+    if collected.draft and not batch.endpoint.draft:
+        raise ResultInvalid(
+            "a draft worker answered where real art was asked", job_id=job.id, hint="check the endpoint"
+        )
     fetched = batch.clock.monotonic()
     outputs = await asyncio.to_thread(store_raw, batch, collected)
     stored = batch.clock.monotonic()

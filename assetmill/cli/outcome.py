@@ -37,7 +37,7 @@ def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
             if kwargs.get("as_json"):
                 print_json({"error": _as_json(error), "exit_code": error.exit_code})
             code = error.exit_code
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):
             ERR.print("interrupted; nothing that was paid for is lost: run again to go on")
             code = INTERRUPTED
         raise typer.Exit(code)

@@ -53,7 +53,7 @@ def ask_consent(plan: Plan, *, yes: bool, console: Console) -> None:
     Raises:
         ConsentMissing: nobody agreed; nothing was sent.
     """
-    if yes or not plan.to_pay or not plan.endpoint.paid:
+    if yes or not plan.may_pay or not plan.endpoint.paid:
         return
     print_plan(plan, console)
     if not console.is_terminal:

@@ -233,6 +233,11 @@ class Ledger:
         with self._database.read() as connection:
             return reads.verdicts(connection, game)
 
+    def tries(self, fingerprint: str) -> int:
+        """Count the attempts that were made at a generation fingerprint so far, whatever became of them."""
+        with self._database.read() as connection:
+            return reads.tries(connection, fingerprint)
+
     def history(self, workflow: str, *, provider: str | None = None, draft: bool = False) -> list[tuple[int, int, int]]:
         """Read how long jobs of a workflow took: (width, height, execution_ms), the newest 1,000, newest first.
 

@@ -11,7 +11,7 @@ from dataclasses import fields
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from assetmill.errors import LedgerError
@@ -65,6 +65,12 @@ def finishes_of(connection: Connection, game: str) -> dict[tuple[str, str], Fini
     """Finishes of a game by (attempt id, finish fingerprint), oldest first."""
     found = connection.execute(select(finishes).where(finishes.c.game == game).order_by(finishes.c.finished_at))
     return {(row.attempt_id, row.finish_fingerprint): _finish(row) for row in found}
+
+
+def tries(connection: Connection, fingerprint: str) -> int:
+    """Number of attempts at a fingerprint."""
+    statement = select(func.count()).select_from(attempts).where(attempts.c.fingerprint == fingerprint)
+    return int(connection.execute(statement).scalar_one())
 
 
 def verdicts(connection: Connection, game: str) -> dict[tuple[str, str], str | None]:

@@ -108,6 +108,11 @@ class Plan:
         return tuple(item for item in self.items if item.state.paid)
 
     @property
+    def may_pay(self) -> bool:
+        """Whether a run may cost anything: an open job that turns out to be lost is sent again."""
+        return any(item.state.paid or item.state is State.OPEN for item in self.items)
+
+    @property
     def to_refinish(self) -> tuple[PlanItem, ...]:
         """Pictures that are there and whose finished file has to be made again, for free."""
         return tuple(item for item in self.items if item.refinish)
@@ -227,7 +232,9 @@ class _Planner:
             return self._cached(asset, candidate, shape, made, last.attempt_id, reason)
         waiting = self._history.open.get(made.fingerprint)
         if waiting is not None:
-            reason = f"job {waiting.job_id or 'unknown'} was sent and is not collected yet"
+            reason = (
+                f"job {waiting.job_id or 'unknown'} was sent and is not collected yet; if it is lost, it is sent again"
+            )
             return PlanItem(
                 asset, candidate, shape, State.OPEN, reason=reason, made=made, attempt_id=waiting.attempt_id
             )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import signal
+import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
@@ -74,8 +77,6 @@ def test_without_a_configured_server_every_task_run_is_final_in_our_own_afterwar
     result = terminal("run", terminal.manifest(), "--json")
     assert result.code == 0, result.err
     database = terminal.folder / "out" / "prefect" / "prefect.db"
-    import sqlite3  # noqa: PLC0415  only here
-
     with sqlite3.connect(database) as connection:
         states = connection.execute("select name, state_type from task_run").fetchall()
     assert sorted(states) == [
@@ -99,3 +100,30 @@ def test_every_deployment_loads_from_its_module_and_takes_its_parameters(deploym
     flow.validate_parameters(deployment["parameters"])
     schema = flow.parameters.model_dump()
     assert all(field.get("description") for field in schema["properties"].values()), "the run form explains each field"
+
+
+@pytest.mark.parametrize("sign", (signal.SIGINT, signal.SIGTERM), ids=lambda sign: sign.name)
+def test_an_interrupted_run_ends_with_130_keeps_the_books_and_can_be_run_again(terminal, api_url, sign):
+    manifest = terminal.manifest()
+    command = [sys.executable, "-P", "-m", "assetmill.cli", "run", manifest]
+    environment = terminal.environment | {"PREFECT_API_URL": api_url, "ASSETMILL_DRAFT_SECONDS": "60"}
+    with subprocess.Popen(command, cwd=terminal.folder, env=environment, stderr=subprocess.PIPE, text=True) as run:
+        while attempts(terminal.folder) != ["submitted"] * 2:
+            assert run.poll() is None, "it ended before its jobs were sent"
+        run.send_signal(sign)
+        said = run.stderr.read()
+    assert run.returncode == 130, said
+    assert "Traceback" not in said
+    assert attempts(terminal.folder) == ["submitted"] * 2
+    again = terminal("run", manifest, "--json", PREFECT_API_URL=api_url)
+    assert (again.code, again.document["generated"]) == (0, 2), again.err
+    assert sorted(attempts(terminal.folder)) == ["kept", "kept", "lost", "lost"]
+
+
+def attempts(folder: Path) -> list[str]:
+    """Statuses in the results table; none while there is no table yet."""
+    try:
+        with sqlite3.connect(f"file:{folder / 'out' / 'ledger.db'}?mode=ro", uri=True) as connection:
+            return [row[0] for row in connection.execute("select status from attempts")]
+    except sqlite3.OperationalError:
+        return []

@@ -15,7 +15,7 @@ from assetmill.providers.runpod.api import JobApi, JobUnknownError
 
 YOUNG_S = 60.0  # a fresh job may answer 404 until it has spread through RunPod
 UNREACHABLE_S = 600.0  # results live 30 minutes; giving up earlier leaves time to collect them in another run
-LONG_POLL_S = 30.0
+LONG_POLL_S = 4.0  # short enough to show a job that has begun; 100 jobs make 25 calls a second of the 160 allowed
 FIRST_POLL_S = 1.0
 SLOWEST_POLL_S = 5.0
 GROWTH = 1.5

@@ -239,6 +239,24 @@ async def test_a_draft_never_stands_in_for_a_real_picture(tmp_path, make_setting
         assert {row["cost_estimate_usd"] for row in real.rows() if not row["draft"]} == {None}, "unknown, not 0"
 
 
+async def test_a_draft_worker_behind_a_real_endpoint_is_found_out(tmp_path, make_settings, tools):
+    async with tools.open_studio(tmp_path, make_settings(), endpoint_id="gpu") as studio:
+        report = await studio.run()
+        assert report.exit_code == 1
+        assert {line.error for line in report.failures} == {"result_invalid"}
+        assert report.published is False
+
+
+async def test_a_failed_picture_is_tried_again_by_the_next_run_and_counted(studio):
+    studio.artist.answers["slime"] = lambda _: {"error": "Job processing failed"}
+    await studio.run()
+    studio.artist.answers.clear()
+    report = await studio.run()
+    assert (report.exit_code, report.generated) == (0, 1)
+    slime = [row for row in studio.rows() if row["asset_id"] == "slime"]
+    assert [(row["status"], row["try_no"]) for row in slime] == [("failed", 1), ("kept", 2)]
+
+
 async def test_provenance_is_in_the_file_and_can_be_left_out(tmp_path, make_settings, tools):
     async with tools.open_studio(tmp_path, make_settings()) as studio:
         await studio.run()

@@ -20,7 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from assetmill.cli.app import app
 from assetmill.manifest import ManifestError, Problem, load_pack
 
 MALFORMED = Path(__file__).parents[2] / "fixtures" / "manifests" / "malformed"
@@ -226,3 +228,13 @@ def test_a_great_many_problems_are_counted_and_not_all_printed() -> None:
     error = ManifestError([Problem("m.yaml", line, 1, "", "wrong") for line in range(1, 201)])
     assert "... and 150 more" in str(error)
     assert len(error.problems) == 200
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items()])
+def test_the_program_ends_with_2_and_shows_the_place_without_a_traceback(case: Case, tmp_path: Path) -> None:
+    path = write_files(case, tmp_path)
+    result = CliRunner().invoke(app, ["validate", str(path)])
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit), "anything else would have been a traceback"
+    assert f"{tmp_path / (case.file or path.name)}:{case.line}:{case.column}:" in result.stderr
+    assert result.stdout == ""
