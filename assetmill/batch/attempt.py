@@ -208,9 +208,8 @@ async def take(batch: Batch, sent: Sent, job: Job) -> tuple[Collected, tuple[Out
     began = batch.clock.monotonic()
     collected = await batch.provider.collect(job, sent.outputs)
     if collected.draft and not batch.endpoint.draft:
-        raise ResultInvalid(
-            "a draft worker answered where real art was asked", job_id=job.id, hint="check the endpoint"
-        )
+        hint = "an endpoint of drafts has the id draft"
+        raise ResultInvalid("a draft worker answered where real art was asked", job_id=job.id, hint=hint)
     fetched = batch.clock.monotonic()
     outputs = await asyncio.to_thread(store_raw, batch, collected)
     stored = batch.clock.monotonic()

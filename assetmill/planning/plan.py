@@ -232,9 +232,7 @@ class _Planner:
             return self._cached(asset, candidate, shape, made, last.attempt_id, reason)
         waiting = self._history.open.get(made.fingerprint)
         if waiting is not None:
-            reason = (
-                f"job {waiting.job_id or 'unknown'} was sent and is not collected yet; if it is lost, it is sent again"
-            )
+            reason = f"job {waiting.job_id or 'unknown'} was sent and is not collected yet; sent again if lost"
             return PlanItem(
                 asset, candidate, shape, State.OPEN, reason=reason, made=made, attempt_id=waiting.attempt_id
             )

@@ -298,7 +298,9 @@ async def test_never_more_jobs_outstanding_than_the_window(tmp_path, make_settin
     many = "".join(
         f"  - {{id: e{i:02d}, type: entity, prompt: thing {i}, silhouette: {{canvas: 64x64}}}}\n" for i in range(24)
     )
-    async with tools.open_studio(tmp_path, make_settings(ASSETMILL_MAX_WORKERS="2"), workers=2) as studio:
+    async with tools.open_studio(
+        tmp_path, make_settings(ASSETMILL_MAX_WORKERS="2"), workers=2, exec_seconds=0.1
+    ) as studio:
         peak = 0
 
         def watch(_):
