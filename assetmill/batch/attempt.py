@@ -193,6 +193,10 @@ async def _submit_patiently(batch: Batch, request: JobRequest) -> str:
             return await batch.provider.submit(request)
         except AttemptError as error:
             pause = pause_before_resend(error, tries, batch.clock.random)
+            if pause is None and isinstance(error, NotDelivered):
+                raise ProviderRefused(
+                    f"the endpoint cannot be reached: {error.message}", hint="check its address and the network"
+                ) from error
             if pause is None:
                 raise
             await batch.clock.sleep(pause)

@@ -43,7 +43,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(_table(due[:SHOWN]))
         if len(due) > SHOWN:
             console.print(f"... and {len(due) - SHOWN} more (--json lists all)")
-    console.print(totals_line(plan))
+    console.print(totals_line(plan), soft_wrap=True)
     if not due:
         console.print("nothing to generate: every picture is there")
     if plan.total.other_pools:
@@ -59,7 +59,7 @@ def totals_line(plan: Plan) -> str:
     if not total.jobs:
         return f"{words or 'no assets'}{free}; nothing to pay"
     return (
-        f"{words}{free}\n{total.jobs} jobs on {min(plan.endpoint.max_workers, total.jobs)} workers: "
+        f"{words}{free}\n{_many(total.jobs, 'job')} on {_many(min(plan.endpoint.max_workers, total.jobs), 'worker')}: "
         f"{_duration(total.elapsed)}, {_money(total.cost)} (times from {_sources(plan)})"
     )
 
@@ -143,19 +143,28 @@ def why(item: PlanItem) -> str:
 
 
 def _pools(plan: Plan) -> Table:
-    table = Table(title="the same worker-seconds on other GPUs", box=None, pad_edge=False, title_justify="left")
-    for column in ("pool", "low", "estimate", "high", "price and its source"):
+    """Prices on other GPUs for the same worker-seconds, each source named once below."""
+    sources = dict.fromkeys(price.cited for price, _ in plan.total.other_pools)
+    marks = {source: str(number) for number, source in enumerate(sources, 1)}
+    notes = "; ".join(f"({mark}) {source}" for source, mark in marks.items())
+    caption = f"the same worker-seconds at each price; a slower card takes longer. {notes}"
+    table = Table(title="on other GPUs", caption=caption, box=None, pad_edge=False, title_justify="left")
+    table.caption_justify = "left"
+    for column in ("pool", "GPUs", "low", "estimate", "high", "$/s"):
         table.add_column(column)
     for price, cost in plan.total.other_pools:
-        rate = f"{price.usd_per_s} $/s" if price.usd_per_s is not None else "unknown"
-        table.add_row(
-            str(price.pool), usd(cost.low), usd(cost.estimate), usd(cost.high), f"{rate}, {price.source}, {price.date}"
-        )
+        rate = f"{price.usd_per_s or 'unknown'} ({marks[price.cited]})"
+        row = (usd(cost.low), usd(cost.estimate), usd(cost.high))
+        table.add_row(str(price.pool), ", ".join(price.gpus), *row, rate)
     return table
 
 
 def _sources(plan: Plan) -> str:
     return " and ".join(sorted({item.time_source for item in plan.to_pay}))
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _duration(span: Span) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from assetmill.cli.outcome import print_json
+from assetmill.errors import NotDelivered, ProviderRefused
 from assetmill.workflows import Finding, lint_library, load_library
 from assetmill.workflows.live import fetch_object_info, lint_against
 
@@ -36,5 +37,8 @@ def lint_workflows(against: str | None, *, as_json: bool) -> int:
 
 
 async def _object_info(url: str) -> Mapping[str, Any]:
-    async with httpx.AsyncClient() as client:
-        return await fetch_object_info(url, client)
+    try:
+        async with httpx.AsyncClient() as client:
+            return await fetch_object_info(url, client)
+    except NotDelivered as error:
+        raise ProviderRefused(error.message, hint=error.hint) from error

@@ -87,6 +87,8 @@ class Studio:
     artist: Artist
     pod: Pod
     settings: Settings
+    endpoint: str = ""
+    clock: Clock = field(default_factory=Clock)
 
     def write(self, assets: str = THREE) -> Path:
         path = self.folder / "tiny.yaml"
@@ -100,8 +102,8 @@ class Studio:
     async def run_and_plan(
         self, assets: str, *, selection: Selection = ALL, steps: Steps | None = None
     ) -> tuple[BatchReport, Plan]:
-        request = Request(self.write(assets), self.pod.url, selection)
-        clock = Clock()
+        request = Request(self.write(assets), self.endpoint or self.pod.url, selection)
+        clock = self.clock
         async with open_batch(self.settings, request, clock, clock.new_id()) as batch:
             return await run_batch(batch, selection, "main", steps or Steps())
 

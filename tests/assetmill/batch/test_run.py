@@ -8,6 +8,7 @@ import json
 import pytest
 
 from assetmill.batch.run import Steps
+from assetmill.clock import Clock
 from assetmill.errors import LedgerError
 from assetmill.images import read_text
 from assetmill.ledger import Ledger
@@ -181,6 +182,20 @@ async def test_a_wrong_key_stops_the_run_with_4_and_sends_nothing_more(tmp_path,
         assert "key" in (report.stopped or "")
         assert studio.artist.executed == []
         assert {row["status"] for row in studio.rows()} <= {"failed"}
+
+
+async def test_an_endpoint_out_of_reach_stops_the_run_with_4_after_a_few_tries(studio):
+    naps: list[float] = []
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+
+    studio.endpoint, studio.clock = "http://127.0.0.1:9/v2/draft", Clock(sleep=nap)
+    report = await studio.run()
+    assert report.exit_code == 4
+    assert "cannot be reached" in (report.stopped or "")
+    assert 5 <= len(naps) <= 15
+    assert {row["cost_high_usd"] for row in studio.rows()} == {0}, "nothing was accepted, nothing is owed"
 
 
 async def test_an_interrupted_run_leaves_jobs_that_the_next_run_collects_without_paying(studio):
