@@ -125,21 +125,18 @@ class AttemptError(AssetmillError):
     """One attempt went wrong; the rest of the batch goes on."""
 
     code = "attempt"
-    charged: ClassVar[bool] = True
 
 
 class NotDelivered(AttemptError):
     """The endpoint accepted nothing: sending again is free of risk."""
 
     code = "not_delivered"
-    charged = False
 
 
 class Throttled(AttemptError):
     """The endpoint said 429: send again after `retry_after_s` seconds."""
 
     code = "throttled"
-    charged = False
 
     def __init__(self, message: str, *, retry_after_s: float | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -150,7 +147,6 @@ class RequestRejected(AttemptError):
     """The endpoint refused this very request, and would refuse it again."""
 
     code = "request_rejected"
-    charged = False
 
 
 class OutcomeUnknown(AttemptError):
@@ -192,4 +188,3 @@ class QueueStalled(AttemptError):
     """The job waits and no worker takes it; the message says why."""
 
     code = "queue_stalled"
-    charged = False

@@ -21,11 +21,6 @@ from assetmill.errors import ResultInvalid
 Kind = Literal["png", "jpeg", "webp"]
 
 MAX_SIDE = 8192
-PROVENANCE_KEYS = (
-    "assetmill:asset", "assetmill:prompt", "assetmill:seed", "assetmill:workflow", "assetmill:model",
-    "assetmill:attempt", "assetmill:draft",
-)  # fmt: skip
-"""Text chunks of a published PNG: how the picture came to be."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"

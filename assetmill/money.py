@@ -2,13 +2,13 @@
 
 Prices are data (`prices.json`) with a source and a date, because list prices change and invoices are
 argued about. Money is always Decimal US dollars, rounded to 1e-8 as the ledger stores it. This module
-never guesses: what nobody knows is None, never 0, and stays visible in every sum.
+never guesses: what nobody knows is None, never 0.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from difflib import get_close_matches
@@ -108,11 +108,6 @@ class Cost:
     high: Decimal | None
     source: str
 
-    @property
-    def known(self) -> bool:
-        """Whether no bound is missing."""
-        return None not in (self.low, self.estimate, self.high)
-
 
 UNKNOWN_COST = Cost(None, None, None, "unknown")
 NO_PRICE = Cost(None, None, None, "unknown: nobody has published a price for this GPU")
@@ -154,42 +149,6 @@ def attempt_cost(
 
 def _charge(usd_per_s: Decimal, duration_ms: int) -> Decimal:
     return (usd_per_s * duration_ms / 1000).quantize(USD_STEP, ROUND_HALF_UP)
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """A sum of costs that shows what is missing from it.
-
-    Args:
-        low: sum of the known lower bounds; None when there are costs and none is known.
-        estimate: sum of the known estimates, likewise.
-        high: sum of the known upper bounds, likewise.
-        count: how many costs went in.
-        unknown: how many of them lack a bound; while it is above 0 the sums are too small.
-    """
-
-    low: Decimal | None
-    estimate: Decimal | None
-    high: Decimal | None
-    count: int
-    unknown: int
-
-
-def total(costs: Iterable[Cost]) -> Total:
-    """Add costs up. The sum of nothing is 0; the sum of unknowns alone is None."""
-    parts = list(costs)
-    return Total(
-        low=_sum([cost.low for cost in parts]),
-        estimate=_sum([cost.estimate for cost in parts]),
-        high=_sum([cost.high for cost in parts]),
-        count=len(parts),
-        unknown=sum(not cost.known for cost in parts),
-    )
-
-
-def _sum(amounts: list[Decimal | None]) -> Decimal | None:
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known, Decimal(0)) if known or not amounts else None
 
 
 def usd(amount: Decimal | None) -> str:

@@ -86,13 +86,26 @@ def load_settings() -> Settings:
         ) from None
 
 
+def variables_of(name: str) -> tuple[str, ...]:
+    """Environment variables that a setting is read from, the first that is set winning."""
+    alias = Settings.model_fields[name].validation_alias
+    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (str(alias),)
+
+
 def child_environment(extra: dict[str, str]) -> dict[str, str]:
     """Our environment and some more, for a program of ours; keys of providers and stores are left out."""
-    hidden = {field.alias for field in Settings.model_fields.values() if "SecretStr" in str(field.annotation)}
-    hidden |= {"R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    secret = [name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)]
+    hidden = {variable for name in secret for variable in variables_of(name)}
     return {name: value for name, value in os.environ.items() if name not in hidden} | extra
 
 
 def set_environment(values: dict[str, str]) -> None:
     """Set variables for a library that reads its own when it is imported; only the command line calls this."""
     os.environ.update(values)
+
+
+def reach_this_machine_directly() -> None:
+    """Let no proxy come between us and servers on this machine; programs that we start inherit it."""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    direct = ",".join(filter(None, (known, "127.0.0.1,localhost,::1")))
+    set_environment({"no_proxy": direct, "NO_PROXY": direct})

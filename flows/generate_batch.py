@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from prefect import flow, get_run_logger
@@ -31,6 +31,7 @@ from assetmill.batch.session import open_batch
 from assetmill.batch.window import Slot
 from assetmill.clock import Clock
 from assetmill.ledger import Output
+from assetmill.manifest.models import AssetType
 from assetmill.money import usd
 from assetmill.packs import Published
 from assetmill.planning.plan import PlanItem, Selection
@@ -40,7 +41,6 @@ from tasks.publish_pack import publish_pack
 from tasks.refinish_assets import refinish_assets
 from tasks.settle_attempts import settle_attempts
 
-AssetType = Literal["entity", "background", "title_hero", "parallax", "sheet"]
 SHOW_EVERY_S = 5.0
 
 

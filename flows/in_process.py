@@ -7,6 +7,7 @@ also when the run is interrupted; otherwise the process waits for a server that 
 from __future__ import annotations
 
 import asyncio
+import signal
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from assetmill.errors import AssetmillError
 from flows.generate_batch import generate_batch
 
 DRAIN_S = 20.0
+LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,26 @@ def run_generate_batch(parameters: dict[str, Any]) -> FlowResult:
 
 
 async def _run(parameters: dict[str, Any]) -> FlowResult:
+    keeper = asyncio.create_task(_keep_sigterm(signal.getsignal(signal.SIGTERM)))
+    try:
+        return await _flow(parameters)
+    finally:
+        keeper.cancel()
+
+
+async def _keep_sigterm(ours: Any) -> None:
+    """Hold on to the program's own SIGTERM handler, which ends a run as Ctrl-C does.
+
+    Prefect puts its own in place while a flow runs; that one raises an exception wherever the loop happens to be, also
+    in the middle of another task, which may then take it for a fault of its own.
+    """
+    while True:
+        if signal.getsignal(signal.SIGTERM) is not ours:
+            signal.signal(signal.SIGTERM, ours)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _flow(parameters: dict[str, Any]) -> FlowResult:
     state: State[Any] = await generate_batch(**parameters, return_state=True)
     value = await state.aresult(raise_on_failure=False)
     flow_run_id = str(state.state_details.flow_run_id)

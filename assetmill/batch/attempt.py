@@ -76,9 +76,11 @@ async def generate(batch: Batch, item: PlanItem, slot: Slot) -> Outcome:
         return batch.report(Outcome(item, "failed", error=error))
     try:
         return batch.report(await _run(batch, item, slot, made, request))
+    except QueueStalled:
+        raise
     except AttemptError as error:
         batch.raws.offer(item.key, None)
-        return batch.report(_unsettled(item, attempt_id, error))
+        return batch.report(_unsettled(batch, item, attempt_id, error))
 
 
 async def _request(batch: Batch, item: PlanItem, made: Generation, attempt_id: str) -> JobRequest:
@@ -112,7 +114,7 @@ async def _run(batch: Batch, item: PlanItem, slot: Slot, made: Generation, reque
     try:
         job = await batch.provider.wait(job_id, batch.progress.observed)
     except QueueStalled as error:
-        await _withdraw(batch, sent, job_id, error)
+        await withdraw(batch, sent, job_id, error)
         raise
     except ResultLost as error:
         return await _settle_error(batch, item, sent, None, error)
@@ -180,7 +182,11 @@ async def _send(batch: Batch, intent: Intent, request: JobRequest) -> tuple[Sent
         await _settle_unsent(batch, intent.attempt_id, Status.FAILED, error, no_cost("nothing was accepted"))
         raise
     now = batch.clock.now()
-    await asyncio.to_thread(batch.ledger.submitted, intent.attempt_id, job_id=job_id, at=now)
+    try:
+        await asyncio.to_thread(batch.ledger.submitted, intent.attempt_id, job_id=job_id, at=now)
+    except LedgerError as error:
+        error.job_id = job_id  # the message is now the only place that names the job
+        raise
     batch.progress.submitted(job_id)
     return Sent(intent.attempt_id, dict(request.outputs), now, started), job_id
 
@@ -215,6 +221,7 @@ async def take(batch: Batch, sent: Sent, job: Job) -> tuple[Collected, tuple[Out
         hint = "an endpoint of drafts has the id draft"
         raise ResultInvalid("a draft worker answered where real art was asked", job_id=job.id, hint=hint)
     fetched = batch.clock.monotonic()
+    collected = replace(collected, draft=collected.draft or batch.endpoint.draft)  # whoever stands behind it
     outputs = await asyncio.to_thread(store_raw, batch, collected)
     stored = batch.clock.monotonic()
     facts = replace(
@@ -307,16 +314,23 @@ async def _settle_unsent(
     await asyncio.to_thread(batch.ledger.settle, attempt_id, settlement)
 
 
-async def _withdraw(batch: Batch, sent: Sent, job_id: str, error: QueueStalled) -> None:
-    """A job that nobody takes: cancel it, and settle it as never run."""
-    await batch.provider.cancel(job_id)
+async def withdraw(batch: Batch, sent: Sent, job_id: str, error: QueueStalled) -> bool:
+    """A job that nobody takes: cancel it, and settle it as never run. False: it may still run and stays open."""
+    try:
+        await batch.provider.cancel(job_id)
+    except NotDelivered:
+        return False
     await _settle_unsent(batch, sent.attempt_id, Status.CANCELLED, error, no_cost("never started"))
+    return True
 
 
-def _unsettled(item: PlanItem, attempt_id: str, error: AttemptError) -> Outcome:
+def _unsettled(batch: Batch, item: PlanItem, attempt_id: str, error: AttemptError) -> Outcome:
     """An attempt that was settled on the way (never accepted, unknown) or that stays open (unreachable)."""
     is_open = isinstance(error, NotDelivered) and error.job_id is not None
-    return Outcome(item, "open" if is_open else "failed", attempt_id, error=error, job_id=error.job_id)
+    unknown = isinstance(error, OutcomeUnknown)  # perhaps charged: as in the books, the sum must not pass it over
+    cost = attempt_cost(batch.endpoint.usd_per_s, None, None) if unknown else None
+    status = "open" if is_open else Status.LOST if unknown else "failed"
+    return Outcome(item, status, attempt_id, error=error, cost=cost, job_id=error.job_id)
 
 
 def _ms(seconds: float) -> int:

@@ -15,8 +15,8 @@ from assetmill.ledger import Finish, Ledger, Output
 from assetmill.manifest.models import Pack
 from assetmill.money import Cost
 from assetmill.planning.plan import PlanItem
+from assetmill.providers.base import Provider
 from assetmill.providers.endpoints import Endpoint
-from assetmill.providers.runpod import RunPodProvider
 from assetmill.storage import Store
 from assetmill.workflows.library import Library
 
@@ -115,7 +115,7 @@ class Batch:
     run_id: str
     pack: Pack
     endpoint: Endpoint
-    provider: RunPodProvider
+    provider: Provider
     ledger: Ledger
     store: Store
     library: Library
@@ -136,6 +136,8 @@ class Batch:
     def report(self, outcome: Outcome) -> Outcome:
         """Keep an outcome, and tell whoever watches."""
         self.outcomes[outcome.item.key] = outcome
+        if not outcome.item.state.paid:  # finished again: not among the pictures that the progress counts
+            return outcome
         cost = outcome.cost.estimate if outcome.cost else None
         charged = outcome.cost is not None
         self.progress.settled(outcome.job_id, kept=outcome.good, cost_usd=cost, charged=charged)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from assetmill.batch.context import Batch, Outcome, provenance
-from assetmill.errors import AttemptError, KeyMissing, ResultLost
+from assetmill.errors import AssetmillError, AttemptError, KeyMissing, ResultInvalid, ResultLost
 from assetmill.finishing import Finished, finish, finish_fields
 from assetmill.ledger import Finish, Output
 from assetmill.manifest.models import Sheet
@@ -26,11 +26,20 @@ async def finish_picture(
     """Finish one picture, store its files and write that down.
 
     Raises:
-        ResultInvalid: the raw image cannot be finished.
+        ResultInvalid: the raw image cannot be finished, whatever the reason.
+        StorageError, LedgerError: the files cannot be kept.
     """
     text = provenance(batch, item, attempt_id, draft=draft)
-    finished = await asyncio.to_thread(finish, item.asset, batch.pack, raws, text=text)
-    return await asyncio.to_thread(_keep, batch, item, attempt_id, finished, batch.clock.now())
+    try:
+        finished = await asyncio.to_thread(finish, item.asset, batch.pack, raws, text=text)
+        return await asyncio.to_thread(_keep, batch, item, attempt_id, finished, batch.clock.now())
+    except AssetmillError:
+        raise
+    except Exception as error:  # a picture that trips an image library must not end the others
+        raise ResultInvalid(
+            f"it could not be finished: {type(error).__name__}: {error}",
+            hint="the raw picture is kept; finishing it again is free",
+        ) from error
 
 
 def _keep(batch: Batch, item: PlanItem, attempt_id: str, finished: Finished, now: datetime) -> Finish:

@@ -17,7 +17,7 @@ from assetmill.batch.results import Choice, choose, publish_pack
 from assetmill.batch.session import plan_batch
 from assetmill.batch.settle import settle_open
 from assetmill.batch.window import Slot
-from assetmill.errors import AssetmillError, LedgerError, NotDelivered, StorageError
+from assetmill.errors import AssetmillError, AttemptError, LedgerError, NotDelivered, StorageError
 from assetmill.ledger import Output
 from assetmill.packs import Published
 from assetmill.planning.history import History
@@ -126,19 +126,32 @@ def _start(batch: Batch, plan: Plan, history: History) -> None:
 
 async def _make(batch: Batch, plan: Plan, history: History, steps: Steps) -> None:
     batch.progress.say("generating")
-    raws = {item.attempt_id or "": history.details[item.attempt_id or ""].outputs for item in plan.to_refinish}
     jobs = [_one(batch, item, steps) for item in plan.to_pay]
     if plan.to_refinish:
-        jobs.append(steps.refinish(batch, plan.to_refinish, raws))
+        jobs.append(_again(batch, plan.to_refinish, history, steps))
     async with asyncio.TaskGroup() as group:
         for job in jobs:
             group.create_task(job)
 
 
+async def _again(batch: Batch, items: tuple[PlanItem, ...], history: History, steps: Steps) -> None:
+    """Pictures that are there already: whatever goes wrong with them, paid jobs are still collected."""
+    raws = {item.attempt_id or "": history.details[item.attempt_id or ""].outputs for item in items}
+    try:
+        await steps.refinish(batch, items, raws)
+    except STOPS_BATCH as error:
+        batch.end(error)
+    except Exception as error:  # noqa: BLE001  told with each picture that it concerns
+        for item in items:
+            if item.key not in batch.outcomes:
+                _give_up(batch, item, "failed", _fault(error))
+
+
 async def _one(batch: Batch, item: PlanItem, steps: Steps) -> None:
     """One picture, once what it is drawn from is there and a slot is free.
 
-    An error that concerns the whole batch ends it instead of raising: what is outstanding is still collected.
+    An error that concerns the whole batch ends it instead of raising: what is outstanding is still collected. One
+    that nobody foresaw concerns this picture alone; its row stays as it is, for the next run to settle.
     """
     for name in item.asset.references:
         await batch.raws.settled(name)
@@ -151,8 +164,18 @@ async def _one(batch: Batch, item: PlanItem, steps: Steps) -> None:
     except STOPS_BATCH as error:
         batch.end(error)
         _give_up(batch, item, "failed", error)
+    except Exception as error:  # noqa: BLE001  told in the report
+        _give_up(batch, item, "failed", _fault(error))
     finally:
         slot.release()
+
+
+def _fault(error: Exception) -> AssetmillError:
+    """An error for the report, made of one that nobody foresaw."""
+    if isinstance(error, AssetmillError):
+        return error
+    words = f"unexpected {type(error).__name__}: {error}"
+    return AttemptError(words, hint="a fault of assetmill; run again: a job that was sent is collected, not paid again")
 
 
 def _give_up(batch: Batch, item: PlanItem, status: str, error: AssetmillError) -> None:

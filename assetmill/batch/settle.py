@@ -10,20 +10,31 @@ import asyncio
 
 import httpx
 
-from assetmill.batch.attempt import Sent, job_cost, take
+from assetmill.batch.attempt import Sent, job_facts, take, withdraw
 from assetmill.batch.context import Batch
-from assetmill.errors import AttemptError, NotDelivered, OutcomeUnknown, ResultLost
-from assetmill.ledger import OpenAttempt, Settlement, Status
+from assetmill.errors import AssetmillError, AttemptError, NotDelivered, OutcomeUnknown, QueueStalled, ResultLost
+from assetmill.ledger import NO_FACTS, Facts, OpenAttempt, Settlement, Status
 from assetmill.money import Cost, attempt_cost, no_cost
 
 PROBE_S = 5.0
 
 
 async def settle_open(batch: Batch) -> int:
-    """Settle every open attempt of this game that can be decided, and return how many that were."""
+    """Settle every open attempt of this game that can be decided, and return how many that were.
+
+    An attempt that nobody can make sense of stays open, and is told; it does not keep the others waiting.
+
+    Raises:
+        ProviderRefused, LedgerError, StorageError: once all have been tried.
+    """
     attempts = await asyncio.to_thread(batch.ledger.open_attempts, game=batch.pack.game.id)
-    results = await asyncio.gather(*(_settle(batch, attempt) for attempt in attempts))
-    return sum(results)
+    results = await asyncio.gather(*(_settle(batch, attempt) for attempt in attempts), return_exceptions=True)
+    for attempt, result in zip(attempts, results, strict=True):
+        if isinstance(result, AssetmillError):
+            raise result
+        if isinstance(result, BaseException):
+            batch.progress.say(f"attempt {attempt.attempt_id} stays open: {type(result).__name__}: {result}")
+    return sum(result is True for result in results)
 
 
 async def _settle(batch: Batch, attempt: OpenAttempt) -> bool:
@@ -63,22 +74,27 @@ async def _collect(batch: Batch, attempt: OpenAttempt, job_id: str) -> bool:
     """Watch the job to its end and keep what it made; an endpoint out of reach leaves the attempt open."""
     started = batch.clock.monotonic()
     sent = Sent(attempt.attempt_id, attempt.expected_outputs, attempt.submitted_at or attempt.intended_at, started)
-    cost = attempt_cost(attempt.price_per_s_usd, None, None)
+    cost, facts = attempt_cost(attempt.price_per_s_usd, None, None), NO_FACTS
     try:
         job = await batch.provider.wait(job_id)
-        cost = job_cost(batch, job)
+        facts = job_facts(job, sent.submitted_at)
+        cost = attempt_cost(attempt.price_per_s_usd, job.execution_ms, job.delay_ms, source=attempt.price_source)
         await take(batch, sent, job)
     except NotDelivered:
         return False
+    except QueueStalled as error:
+        return await withdraw(batch, sent, job_id, error)
     except AttemptError as error:
         status = Status.LOST if isinstance(error, ResultLost) else Status.FAILED
-        return await _close(batch, attempt, status, error, cost)
+        return await _close(batch, attempt, status, error, cost, facts)
     settlement = Settlement(Status.KEPT, batch.clock.now(), cost)
     await asyncio.to_thread(batch.ledger.settle, attempt.attempt_id, settlement)
     return True
 
 
-async def _close(batch: Batch, attempt: OpenAttempt, status: Status, error: AttemptError, cost: Cost) -> bool:
-    settlement = Settlement(status, batch.clock.now(), cost, error_class=error.code, error_text=error.message)
+async def _close(
+    batch: Batch, attempt: OpenAttempt, status: Status, error: AttemptError, cost: Cost, facts: Facts = NO_FACTS
+) -> bool:
+    settlement = Settlement(status, batch.clock.now(), cost, facts, error_class=error.code, error_text=error.message)
     await asyncio.to_thread(batch.ledger.settle, attempt.attempt_id, settlement)
     return True

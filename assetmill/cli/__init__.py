@@ -8,6 +8,8 @@ need when they run: `validate` loads neither Prefect nor pandas.
 from __future__ import annotations
 
 import gc
+import io
+import sys
 
 COLLECT_AFTER = 1_000_000
 
@@ -19,4 +21,15 @@ def main() -> None:
     # Values of a manifest live to the end of the command; walking them every 700 allocations costs a plan of 10,000
     # assets half a second and frees nothing.
     gc.set_threshold(COLLECT_AFTER, 10, 10)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            _speak(stream)
     app()
+
+
+def _speak(stream: io.TextIOWrapper) -> None:
+    """Files and pipes get UTF-8, as JSON has to be; a terminal gets escapes for what it cannot show."""
+    if stream.isatty():
+        stream.reconfigure(errors="backslashreplace")
+    else:
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")

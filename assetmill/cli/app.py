@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from assetmill import __version__
-from assetmill.cli.outcome import ERR, guarded, print_json
+from assetmill.cli.outcome import ERR, guarded
 from assetmill.errors import UsageError
 
 # ruff: noqa: PLC0415  commands import what they need when they run, so that the light ones stay light
@@ -26,8 +26,8 @@ app.add_typer(workflows_app, name="workflows")
 
 Manifest = Annotated[Path, typer.Argument(help="YAML or CSV manifest.", metavar="MANIFEST")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Only = Annotated[str, typer.Option("--only", metavar="ID,..", help="Only these assets.")]
-Types = Annotated[str, typer.Option("--type", metavar="T,..", help="Only these asset types.")]
+Only = Annotated[str | None, typer.Option("--only", metavar="ID,..", help="Only these assets.")]
+Types = Annotated[str | None, typer.Option("--type", metavar="T,..", help="Only these asset types.")]
 Endpoint = Annotated[
     str | None,
     typer.Option("--endpoint", metavar="NAME_OR_URL", help="draft, runpod, custom, a RunPod endpoint id or a URL."),
@@ -62,8 +62,8 @@ def validate(manifest: Manifest, overrides: Overrides = None, as_json: AsJson = 
 @app.command()
 @guarded
 def plan(
-    manifest: Manifest, *, only: Only = "", types: Types = "", endpoint: Endpoint = None, overrides: Overrides = None,
-    as_json: AsJson = False,
+    manifest: Manifest, *, only: Only = None, types: Types = None, endpoint: Endpoint = None,
+    overrides: Overrides = None, as_json: AsJson = False,
 ) -> int:  # fmt: skip
     """Say what a run would do, why, and what it would cost. Asks no network."""
     from assetmill.cli.plan import show_plan
@@ -75,7 +75,8 @@ def plan(
 @guarded
 def run(
     manifest: Manifest, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to what it costs.")] = False,
-    only: Only = "", types: Types = "", endpoint: Endpoint = None, overrides: Overrides = None, as_json: AsJson = False,
+    only: Only = None, types: Types = None, endpoint: Endpoint = None, overrides: Overrides = None,
+    as_json: AsJson = False,
 ) -> int:  # fmt: skip
     """Generate what is missing, publish the pack, write the books."""
     from assetmill.cli.run import run_manifest
@@ -107,8 +108,11 @@ def schema(out: Annotated[Path | None, typer.Option("--out", metavar="FILE", hel
     if out is None:
         sys.stdout.write(text)
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {out}: {error.strerror}", hint="--out names a file") from error
         ERR.print(f"wrote {out}")
     return 0
 
@@ -164,34 +168,49 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
-    """`FIELD=VALUE` options as nested fields; values are read as YAML reads them (2, true, words).
+    """`FIELD=VALUE` options by dotted field; a later one goes above an earlier one.
 
     Raises:
         UsageError: a pair has no `=`.
     """
-    import yaml
-
     fields: dict[str, Any] = {}
     for pair in pairs or ():
         name, separator, value = pair.partition("=")
         if not separator or not name.strip():
             raise UsageError(f"--set {pair!r} is not FIELD=VALUE", hint="such as --set candidates=2")
-        *path, last = name.strip().split(".")
-        inner = fields
-        for part in path:
-            inner = inner.setdefault(part, {})
-        try:
-            inner[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            inner[last] = value
+        fields[name.strip()] = _value(value.strip())
     return fields
 
 
-def _request(manifest: Path, endpoint: str | None, only: str, types: str, overrides: list[str] | None) -> Any:
+def _value(text: str) -> Any:
+    """Text as it stands: its field decides what it means, as in a CSV cell.
+
+    YAML would make 750 of the title 12:30, False of the prompt `no` and nothing of #ff8800. It reads only what
+    begins as its lists, maps and quoted texts do.
+    """
+    import yaml
+
+    if not text.startswith(("[", "{", "'", '"')):
+        return text or None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _chosen(option: str, text: str | None) -> tuple[str, ...]:
+    """Names that an option gives; none at all is a shell variable that was empty, and not everything."""
+    names = split(text or "")
+    if text is not None and not names:
+        raise UsageError(f"{option} names nothing", hint=f"leave {option} out to choose everything")
+    return names
+
+
+def _request(
+    manifest: Path, endpoint: str | None, only: str | None, types: str | None, overrides: list[str] | None
+) -> Any:
     from assetmill.batch.prepare import Request
     from assetmill.planning.plan import Selection
 
-    return Request(manifest, endpoint, Selection(split(only), split(types)), parse_overrides(overrides))
-
-
-__all__ = ["app", "print_json"]
+    selection = Selection(_chosen("--only", only), _chosen("--type", types))
+    return Request(manifest, endpoint, selection, parse_overrides(overrides))

@@ -51,12 +51,17 @@ def tell(error: AssetmillError) -> None:
     for problem in problems:
         ERR.print(escape(str(problem)))
     if problems:
-        ERR.print(f"[bold red]{len(problems)} error{'s' if len(problems) > 1 else ''}[/]")
+        ERR.print(f"[bold red]{many(len(problems), 'error')}[/]")
         return
     job = f" [dim](job {error.job_id})[/]" if error.job_id else ""
     ERR.print(f"[bold red]error:[/] {escape(error.message)}{job}")
     if error.hint:
         ERR.print(f"[bold]hint:[/] {escape(error.hint)}")
+
+
+def many(count: int, thing: str) -> str:
+    """A number and its noun: 1 asset, 2 assets."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def print_json(document: Any) -> None:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from assetmill.batch.prepare import Request, plan_only
-from assetmill.cli.outcome import print_json
+from assetmill.cli.outcome import many, print_json
 from assetmill.money import Cost, usd
 from assetmill.planning.estimate import Span
 from assetmill.planning.plan import Plan, PlanItem, State
@@ -44,7 +44,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         if len(due) > SHOWN:
             console.print(f"... and {len(due) - SHOWN} more (--json lists all)")
     console.print(totals_line(plan), soft_wrap=True)
-    if not due:
+    if plan.items and not due:
         console.print("nothing to generate: every picture is there")
     if plan.total.other_pools:
         console.print(_pools(plan))
@@ -57,9 +57,9 @@ def totals_line(plan: Plan) -> str:
     total = plan.total
     free = f", {len(plan.to_refinish)} finished again for free" if plan.to_refinish else ""
     if not total.jobs:
-        return f"{words or 'no assets'}{free}; nothing to pay"
+        return f"{words or 'no enabled asset is chosen'}{free}; nothing to pay"
     return (
-        f"{words}{free}\n{_many(total.jobs, 'job')} on {_many(min(plan.endpoint.max_workers, total.jobs), 'worker')}: "
+        f"{words}{free}\n{many(total.jobs, 'job')} on {many(min(plan.endpoint.max_workers, total.jobs), 'worker')}: "
         f"{_duration(total.elapsed)}, {_money(total.cost)} (times from {_sources(plan)})"
     )
 
@@ -122,7 +122,8 @@ def _item(item: PlanItem) -> dict[str, Any]:
 def _table(items: list[PlanItem]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("picture", "plan", "why", "time", "cost"):
-        table.add_column(column, justify="right" if column in ("time", "cost") else "left", overflow="fold")
+        number = column in ("time", "cost")
+        table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number)
     for item in items:
         colour = COLOURS[item.state]
         time = _duration(item.seconds) if item.state.paid else ""
@@ -161,10 +162,6 @@ def _pools(plan: Plan) -> Table:
 
 def _sources(plan: Plan) -> str:
     return " and ".join(sorted({item.time_source for item in plan.to_pay}))
-
-
-def _many(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _duration(span: Span) -> str:

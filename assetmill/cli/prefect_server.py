@@ -19,11 +19,12 @@ from pathlib import Path
 import httpx
 
 from assetmill.cli.outcome import ERR
-from assetmill.errors import UsageError
+from assetmill.errors import StorageError, UsageError
 from assetmill.settings import child_environment
 
 START_S = 120.0
 STOP_S = 15.0
+REACH_S = 10.0
 CATCH_UP_S = 120.0
 POLL_S = 0.2
 LOG_TAIL = 600
@@ -51,6 +52,7 @@ def prefect_home(home: Path) -> Path:
 def prefect_api(home: Path, configured: str | None) -> Iterator[str]:
     """Address of a Prefect API for the length of the block: the configured one, or a server of our own."""
     if configured:
+        _reach(configured)
         yield configured
         return
     port = _free_port()
@@ -61,24 +63,26 @@ def prefect_api(home: Path, configured: str | None) -> Iterator[str]:
 
 
 def wait_until_recorded(api_url: str, flow_run_id: str) -> bool:
-    """Wait until the flow run and all of its task runs are final in the API; False if that takes too long."""
+    """Wait until the flow run and all of its task runs are final in the API.
+
+    Never raises: the run itself is over and paid for. False if it takes too long, or if the API cannot be read, as
+    that of somebody else which wants a login.
+    """
     final = {"type": {"any_": TERMINAL}}
     mine = {"id": {"any_": [flow_run_id]}}
 
     def caught_up(client: httpx.Client) -> bool:
-        ended = _count(client, "flow_runs", {"flow_runs": {**mine, "state": final}})
-        every = _count(client, "task_runs", {"flow_runs": mine})
-        done = _count(client, "task_runs", {"flow_runs": mine, "task_runs": {"state": final}})
+        try:
+            ended = _count(client, "flow_runs", {"flow_runs": {**mine, "state": final}})
+            every = _count(client, "task_runs", {"flow_runs": mine})
+            done = _count(client, "task_runs", {"flow_runs": mine, "task_runs": {"state": final}})
+        except httpx.TransportError:  # busy: ask again
+            return False
         return bool(ended) and every == done
 
-    with httpx.Client(base_url=api_url, timeout=10.0) as client:
+    with httpx.Client(base_url=api_url, timeout=10.0) as client, suppress(httpx.HTTPError, ValueError):
         return _until(lambda: caught_up(client), CATCH_UP_S)
-
-
-def recorded_task_runs(api_url: str, flow_run_id: str) -> int:
-    """Task runs of a flow run that the API holds."""
-    with httpx.Client(base_url=api_url, timeout=10.0) as client:
-        return _count(client, "task_runs", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
+    return False
 
 
 def serve_ui(home: Path, port: int) -> int:
@@ -95,7 +99,13 @@ def serve_ui(home: Path, port: int) -> int:
 @contextmanager
 def _server(home: Path, port: int, *, ui: bool) -> Iterator[subprocess.Popen[bytes]]:
     folder = prefect_home(home)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        log = (folder / "server.log").open("ab")
+    except OSError as error:
+        raise StorageError(
+            f"cannot write in {folder}: {error.strerror}", hint="set ASSETMILL_HOME to a folder that can be written"
+        ) from error
     url = f"http://127.0.0.1:{port}/api"
     environment = child_environment(
         {
@@ -108,7 +118,7 @@ def _server(home: Path, port: int, *, ui: bool) -> Iterator[subprocess.Popen[byt
         }
     )
     command = [sys.executable, "-P", "-m", "assetmill.cli.prefect_child", str(port)]
-    with (folder / "server.log").open("ab") as log:
+    with log:
         process = subprocess.Popen(  # noqa: S603  our own interpreter and fixed arguments
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
@@ -139,6 +149,21 @@ def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
 
     if not _until(up, START_S):
         raise UsageError(f"the Prefect server did not answer within {START_S:.0f} s", hint=f"see {log}")
+
+
+def _reach(url: str) -> None:
+    """Any answer is enough: what a hosted API says to a stranger is no business of ours.
+
+    Raises:
+        UsageError: nobody answers.
+    """
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=REACH_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise UsageError(
+            f"no Prefect API answers at PREFECT_API_URL={url}",
+            hint="start that server, or unset PREFECT_API_URL: a run then starts one of its own",
+        ) from error
 
 
 def _until(done: Callable[[], bool], limit_s: float) -> bool:

@@ -19,7 +19,7 @@ from assetmill.cli.prefect_server import SERVER_SETTINGS, prefect_api, prefect_h
 from assetmill.cli.progress import shown_progress
 from assetmill.errors import ConsentMissing
 from assetmill.planning.plan import Plan
-from assetmill.settings import Settings, load_settings, set_environment
+from assetmill.settings import Settings, load_settings, reach_this_machine_directly, set_environment
 
 if TYPE_CHECKING:
     from assetmill.batch.report import BatchReport
@@ -31,6 +31,7 @@ def run_manifest(request: Request, *, yes: bool, as_json: bool) -> int:
     settings = load_settings()
     plan = plan_only(settings, request)
     ask_consent(plan, yes=yes, console=ERR)
+    reach_this_machine_directly()
     with prefect_api(settings.home, settings.prefect_api_url) as api_url:
         with shown_progress(ERR) as listener, listening(listener):
             result = _run_flow(settings, api_url, request)
@@ -73,7 +74,7 @@ def print_result(report: BatchReport, settings: Settings, console: Console) -> N
     if report.stopped:
         console.print(f"[bold red]stopped:[/] {escape(report.stopped)}", soft_wrap=True)
     console.print(f"[bold]{escape(report.sentence)}[/]" + (" [yellow](draft art)[/]" if report.draft else ""))
-    if not report.generated and not report.failed:
+    if report.cached and not report.generated and not report.failed:
         console.print("nothing was generated: every picture is there already")
     for name, key in (("gallery", report.gallery), ("pack index", report.index)):
         if key:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from assetmill.cli.outcome import print_json
+from assetmill.cli.outcome import many, print_json
 from assetmill.manifest import load_pack
 
 
@@ -21,5 +21,7 @@ def validate_manifest(manifest: Path, overrides: Mapping[str, Any], *, as_json: 
         print_json({"manifest": str(manifest), "game": pack.game.id, "assets": len(pack.assets), "types": counts})
     else:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-        Console(highlight=False).print(f"{manifest}: {len(pack.assets)} assets ({kinds}), no errors", soft_wrap=True)
+        Console(highlight=False).print(
+            f"{manifest}: {many(len(pack.assets), 'asset')} ({kinds}), no errors", soft_wrap=True
+        )
     return 0

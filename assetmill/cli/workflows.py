@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from assetmill.cli.outcome import print_json
 from assetmill.errors import NotDelivered, ProviderRefused
+from assetmill.settings import reach_this_machine_directly
 from assetmill.workflows import Finding, lint_library, load_library
 from assetmill.workflows.live import fetch_object_info, lint_against
 
@@ -21,6 +22,7 @@ def lint_workflows(against: str | None, *, as_json: bool) -> int:
     library = load_library()
     findings: tuple[Finding, ...] = lint_library(library, library.contract)
     if against is not None:
+        reach_this_machine_directly()
         findings += lint_against(library, asyncio.run(_object_info(against)))
     if as_json:
         rows = [

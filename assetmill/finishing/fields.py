@@ -15,7 +15,7 @@ FINISH_VERSION = 1
 """Goes up when the same raw picture and fields would give other bytes."""
 
 _SHEET_FIELDS = {
-    "kind", "layout", "pivot", "overrides", "animations", "variants", "tiles", "autotile", "component", "states",
+    "id", "kind", "layout", "pivot", "overrides", "animations", "variants", "tiles", "autotile", "component", "states",
     "nine_slice", "prompt",
 }  # fmt: skip
 """Fields of a sheet that its AssetSheet JSON is made from."""

@@ -14,11 +14,7 @@ from assetmill import colours
 
 CANVAS = 512
 FILL = 0.9
-CORNER_RADIUS = 8
-STROKE_COLOUR = "#333333"
-DEFAULT_FILL = "#808080"
 DEFAULT_STRENGTH = 0.925
-CELL_FILL = "#888888"
 VARIATION_COLOURS = {
     "red": "#ff4444", "blue": "#4444ff", "green": "#44ff44", "yellow": "#ffff44", "purple": "#aa44ff",
     "orange": "#ff8844", "pink": "#ff44aa", "cyan": "#44ffff", "white": "#ffffff", "black": "#222222",

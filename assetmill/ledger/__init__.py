@@ -4,7 +4,7 @@
 """
 
 from assetmill.ledger.book import Ledger
-from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter, Timing
+from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter
 from assetmill.ledger.values import (
     NO_FACTS,
     OPEN_STATUSES,
@@ -33,5 +33,4 @@ __all__ = [
     "Run",
     "Settlement",
     "Status",
-    "Timing",
 ]

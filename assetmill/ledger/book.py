@@ -23,7 +23,7 @@ from assetmill.errors import LedgerError
 from assetmill.ledger import reads
 from assetmill.ledger.codec import short_text, write_map, write_outputs
 from assetmill.ledger.engine import Database, is_sqlite, open_engine
-from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter, Timing
+from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter
 from assetmill.ledger.schema import upgrade
 from assetmill.ledger.tables import attempts, finishes, runs
 from assetmill.ledger.values import (
@@ -99,7 +99,7 @@ class Ledger:
 
         Args:
             run_id: the run.
-            state: how it ended, such as `completed`, `failed` or `cancelled`.
+            state: how it ended: `finished`, `stopped`, `interrupted` or `failed`.
             ended_at: aware time.
             kept: assets generated and kept by this run.
             failed: assets that it failed to make.
@@ -169,7 +169,7 @@ class Ledger:
     def settle(self, attempt_id: str, settlement: Settlement) -> None:
         """Commit the final row. Of two processes that try, one succeeds.
 
-        Picture and rejected attempts must have been collected: a picture that is not stored can be neither.
+        Kept and rejected attempts must have been collected: a picture that is not stored can be neither.
 
         Raises:
             LedgerError: the attempt is settled already, is unknown, or was not collected first.
@@ -215,10 +215,10 @@ class Ledger:
         with self._database.read() as connection:
             return reads.details(connection, game)
 
-    def open_attempts(self, *, game: str | None = None, endpoint: str | None = None) -> list[OpenAttempt]:
-        """Read the attempts that have no end yet, oldest first; of one game or one endpoint, if given."""
+    def open_attempts(self, *, game: str | None = None) -> list[OpenAttempt]:
+        """Read the attempts that have no end yet, oldest first; of one game, if given."""
         with self._database.read() as connection:
-            return reads.open_attempts(connection, game=game, endpoint=endpoint)
+            return reads.open_attempts(connection, game=game)
 
     def finishes(self, game: str) -> dict[tuple[str, str], Finish]:
         """Read the finishes of a game: (attempt id, finish fingerprint) -> finish."""
@@ -238,17 +238,13 @@ class Ledger:
         with self._database.read() as connection:
             return reads.tries(connection, fingerprint)
 
-    def history(self, workflow: str, *, provider: str | None = None, draft: bool = False) -> list[tuple[int, int, int]]:
+    def history(self, workflow: str, *, draft: bool = False) -> list[tuple[int, int, int]]:
         """Read how long jobs of a workflow took: (width, height, execution_ms), the newest 1,000, newest first.
 
         Only attempts that made a picture count; drafts and real ones are never mixed.
         """
         with self._database.read() as connection:
-            return reads.history(connection, workflow, provider=provider, draft=draft)
-
-    def timings(self, *, workflow: str, provider: str | None = None, draft: bool = False) -> list[Timing]:
-        """Read the median execution time of a workflow by size, from `history`."""
-        return reads.medians(workflow, self.history(workflow, provider=provider, draft=draft))
+            return reads.history(connection, workflow, draft=draft)
 
     def rows(self, where: RowFilter = EVERYTHING, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Read attempts for a report, in the order in which they were intended.

@@ -5,10 +5,8 @@ Nothing here writes. Rows become records by position, because a plan reads ten t
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
-from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -16,7 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from assetmill.errors import LedgerError
 from assetmill.ledger.codec import read_map, read_outputs
-from assetmill.ledger.records import Details, OpenAttempt, Picture, RowFilter, Timing
+from assetmill.ledger.records import Details, OpenAttempt, Picture, RowFilter
 from assetmill.ledger.tables import attempts, finishes, runs
 from assetmill.ledger.values import OPEN_STATUSES, Finish, Status, rejection
 
@@ -45,13 +43,11 @@ def details(connection: Connection, game: str) -> dict[str, Details]:
     return {row[0]: Details(*row) for row in connection.execute(statement)}
 
 
-def open_attempts(connection: Connection, *, game: str | None, endpoint: str | None) -> list[OpenAttempt]:
+def open_attempts(connection: Connection, *, game: str | None) -> list[OpenAttempt]:
     """Attempts without an end, oldest first."""
     statement = select(*_columns(OpenAttempt)).where(attempts.c.status.in_(OPEN_STATUSES))
     if game is not None:
         statement = statement.where(attempts.c.game == game)
-    if endpoint is not None:
-        statement = statement.where(attempts.c.endpoint == endpoint)
     found = connection.execute(statement.order_by(attempts.c.intended_at, attempts.c.attempt_id)).mappings()
     return [_open_attempt(dict(row)) for row in found]
 
@@ -94,29 +90,16 @@ def _finish(row: Row[Any]) -> Finish:
     )
 
 
-def history(connection: Connection, workflow: str, *, provider: str | None, draft: bool) -> list[tuple[int, int, int]]:
+def history(connection: Connection, workflow: str, *, draft: bool) -> list[tuple[int, int, int]]:
     """(width, height, execution_ms) of the newest jobs of a workflow that made a picture."""
     statement = select(attempts.c.width, attempts.c.height, attempts.c.execution_ms).where(
         attempts.c.workflow == workflow,
         attempts.c.draft == draft,
-        attempts.c.status.in_([Status.KEPT, Status.REJECTED]),
+        attempts.c.status.in_(WITH_PICTURE),
         attempts.c.execution_ms.is_not(None),
     )
-    if provider is not None:
-        statement = statement.where(attempts.c.provider == provider)
     newest = statement.order_by(attempts.c.settled_at.desc(), attempts.c.attempt_id).limit(HISTORY_LIMIT)
     return [(width, height, execution_ms) for width, height, execution_ms in connection.execute(newest)]
-
-
-def medians(workflow: str, measured: Iterable[tuple[int, int, int]]) -> list[Timing]:
-    """Median execution time by size, smallest size first."""
-    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for width, height, execution_ms in measured:
-        by_size[width, height].append(execution_ms)
-    return [
-        Timing(workflow, width, height, round(median(times)), len(times))
-        for (width, height), times in sorted(by_size.items())
-    ]
 
 
 def rows(connection: Connection, where: RowFilter, columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -98,25 +98,6 @@ class OpenAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """How long jobs of one kind took on the worker.
-
-    Args:
-        workflow: name of the workflow.
-        width: width asked of the worker, pixels.
-        height: height asked of the worker, pixels.
-        median_execution_ms: median of the measured times.
-        count: how many were measured.
-    """
-
-    workflow: str
-    width: int
-    height: int
-    median_execution_ms: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
 class RowFilter:
     """Which attempts a report reads; None is all of them.
 

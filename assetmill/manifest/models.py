@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -27,7 +27,9 @@ Unit = Annotated[float, Field(ge=0, le=1)]
 
 def _hex_colour(value: str) -> str:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-        raise ValueError("a colour is written '#rrggbb' (in quotes: an unquoted # starts a YAML comment)")
+        raise ValueError(
+            "a colour is written '#rrggbb' in YAML (an unquoted # starts a comment) and #rrggbb in a table"
+        )
     return value.lower()
 
 
@@ -44,10 +46,16 @@ class Model(BaseModel):
 class Post(Model):
     """Finishing options. All of them start from the stored raw image, so changing one never pays."""
 
-    trim: bool = Field(False, description="Cut transparent borders before fitting.")
-    pad: Annotated[int, Field(ge=0, le=512)] = Field(0, description="Transparent pixels kept on each side.")
+    trim: bool = Field(
+        False, description="Cut a cut-out's transparent borders before fitting; sheets and parallax layers keep theirs."
+    )
+    pad: Annotated[int, Field(ge=0, le=512)] = Field(
+        0, description="Transparent pixels kept on each side of a cut-out; sheets and parallax layers get none."
+    )
     fit: Literal["contain", "cover", "stretch"] = Field(
-        "contain", description="How the picture is brought to the asked size when the aspect differs."
+        "contain",
+        description="How the picture is brought to the asked size when the aspect differs. Opaque pictures get no "
+        "bars: `contain` crops them as `cover` does. Sheets are always stretched.",
     )
     resample: Literal["lanczos", "bicubic", "bilinear", "nearest", "box"] = Field(
         "lanczos", description="Filter used when the picture is resized."
@@ -133,7 +141,10 @@ class AssetBase(Model):
     )
     workflow: Identifier | None = Field(None, description="Another workflow than the type's own, by name.")
     references: tuple[Identifier, ...] = Field(
-        (), max_length=1, description="Asset whose picture is redrawn in place of the silhouette; it is made first."
+        (),
+        max_length=1,
+        description="Entity or sheet whose picture is redrawn in place of the silhouette; it is made first. At most "
+        "one, and of entities and sheets only.",
     )
     tags: tuple[Tag, ...] = Field((), description="Free words for filtering; they reach the pack index.")
     enabled: bool = Field(True, description="false leaves the asset out of plans and keeps what is published.")
@@ -313,7 +324,6 @@ class NineSlice(Model):
     bottom: Annotated[int, Field(ge=0, le=2048)] = Field(description="Bottom border.")
 
 
-UI_STATES = ("normal", "hover", "pressed", "disabled", "focus", "selected", "unselected")
 UiState = Literal["normal", "hover", "pressed", "disabled", "focus", "selected", "unselected"]
 Component = Literal[
     "button", "checkbox", "radio", "slider", "panel", "progress_bar", "scroll_bar_h", "scroll_bar_v",
@@ -380,7 +390,8 @@ class Sheet(AssetBase):
 
 
 Asset = Annotated[Entity | Background | TitleHero | Parallax | Sheet, Field(discriminator="type")]
-ASSET_TYPES = ("entity", "background", "title_hero", "parallax", "sheet")
+AssetType = Literal["entity", "background", "title_hero", "parallax", "sheet"]
+ASSET_TYPES: tuple[str, ...] = get_args(AssetType)
 
 
 class Pack(Model):

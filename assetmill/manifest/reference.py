@@ -179,6 +179,13 @@ used (16 for `wang16`, 47 for `blob47`), `overrides` name cells that exist, and 
 `post.pad` are refused because they would move the cells.
 """
 
+_PARALLAX_RULES = f"""\
+A parallax gives `layers` or `layer_count`. Method `depth` makes exactly {len(models.DEPTH_LAYERS)} layers:
+{", ".join(models.DEPTH_LAYERS)}.
+"""
+
+_RULES = {"sheet": _SHEET_RULES, "parallax": _PARALLAX_RULES}
+
 
 def reference_markdown() -> str:
     """The text of docs/manifest.md."""
@@ -212,8 +219,8 @@ def _fields() -> Iterator[str]:
         yield f"### `{name}`\n\n{shape.description}\n"
         own = shape.without(*common, "type")
         yield _table(own) + "\n"
-        if name == "sheet":
-            yield _SHEET_RULES
+        if name in _RULES:
+            yield _RULES[name]
         for field, inner in own.fields.items():
             record = inner if inner.kind == "record" else inner.item
             if record is not None and record.kind == "record" and record.name != "Point":

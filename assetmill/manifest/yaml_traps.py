@@ -7,9 +7,7 @@ accidents help nobody who came to describe a slime, so they are replaced here. N
 from __future__ import annotations
 
 import re
-from typing import Final
 
-ORDINARY_WHOLE: Final = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 _FLAG_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 _HEX_AFTER = re.compile(r"(?:[:\-,\[]\s*)(#[0-9a-fA-F]{3,8}\b)")
 _INDENT_TAB = re.compile(r"^ *\t")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from assetmill.money import NO_PRICE, USD_STEP, Cost, Price
+from assetmill.money import DEAD_TIME_MS, NO_PRICE, USD_STEP, Cost, Price
 
 # Warm executions of flux1-dev-fp8, 28 steps at 1 megapixel, reported for 24 GB cards: about 15 s; the first job of
 # a worker about three times that (worker-comfyui issue 90). A second pass adds its own share of steps.
@@ -20,7 +20,7 @@ FIXED_S = 2.0
 WORKFLOW_WEIGHT: Mapping[str, float] = {"parallax-depth": 1.75, "remove-background": 0.15}
 PRIOR_SPREAD = (0.5, 2.0)
 DRAFT_S = (0.1, 0.4, 1.5)
-DEAD_S = 0.9  # a stock worker idles about this long between two jobs
+DEAD_S = DEAD_TIME_MS / 1000
 START_S = (0.0, 45.0, 150.0)  # start and model load of one worker: warm already, usual, slow
 IDLE_TAIL_S = (0.0, 5.0, 30.0)
 ENOUGH_HISTORY = 3

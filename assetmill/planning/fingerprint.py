@@ -15,13 +15,14 @@ from typing import Any
 import orjson
 
 from assetmill import prompts
+from assetmill.errors import WorkflowError
 from assetmill.finishing import target_size
 from assetmill.guides import recipe
 from assetmill.guides.strength import default_strength
-from assetmill.manifest.models import Asset, AssetBase, Pack
+from assetmill.manifest.models import DEPTH_LAYERS, Asset, AssetBase, Pack, Parallax
 from assetmill.workflows.bind import effective_values
 from assetmill.workflows.choose import workflow_for
-from assetmill.workflows.library import Library
+from assetmill.workflows.library import Library, Workflow
 from assetmill.workflows.sizes import generation_size
 
 SEED_SPACE = 2**53
@@ -91,6 +92,7 @@ def generation(
     """
     name = workflow_for(asset)
     workflow = library.get(name)
+    _check_outputs(asset, workflow)
     asked = target_size(asset)
     size = generation_size(*asked)
     guide = recipe(asset, size) if workflow.needs_image and reference is None else None
@@ -99,6 +101,18 @@ def generation(
     origin = _origin(name, workflow.template_hash, maker)
     fingerprint = digest(fields_of(bound, origin, guide, reference, candidate))
     return Generation(name, bound, guide, reference, size, asked, parameters["seed"], candidate, origin, fingerprint)
+
+
+def _check_outputs(asset: Asset, workflow: Workflow) -> None:
+    """Refuse to pay for a picture that could not be finished or published afterwards."""
+    roles = DEPTH_LAYERS if isinstance(asset, Parallax) else ("image",)
+    missing = [role for role in roles if role not in workflow.outputs]
+    if missing:
+        raise WorkflowError(f"workflow {workflow.name} does not make {', '.join(missing)}, which {asset.type} needs")
+    if isinstance(asset, Parallax):
+        count = len(asset.layers) or asset.layer_count
+        if count != len(DEPTH_LAYERS):
+            raise WorkflowError(f"workflow {workflow.name} makes {len(DEPTH_LAYERS)} layers, and {count} are asked for")
 
 
 def fields_of(

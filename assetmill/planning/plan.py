@@ -187,7 +187,7 @@ def make_plan(
 
 
 def _with_references(pack: Pack, chosen: list[Asset]) -> list[Asset]:
-    """The chosen assets and all that they are drawn from, in the order of the manifest."""
+    """The chosen assets and all enabled ones that they are drawn from, in the order of the manifest."""
     by_id = {asset.id: asset for asset in pack.assets}
     wanted: set[str] = set()
     stack = [asset.id for asset in chosen]
@@ -195,7 +195,7 @@ def _with_references(pack: Pack, chosen: list[Asset]) -> list[Asset]:
         name = stack.pop()
         if name not in wanted:
             wanted.add(name)
-            stack.extend(by_id[name].references)
+            stack.extend(source for source in by_id[name].references if by_id[source].enabled)
     return [asset for asset in pack.assets if asset.id in wanted]
 
 
@@ -252,12 +252,17 @@ class _Planner:
         return self._made[key]
 
     def _reference(self, asset: Asset) -> str | None:
+        """Fingerprint of the picture that it is drawn from: of a locked asset the one that is there."""
         if not asset.references:
             return None
         source = self._by_id[asset.references[0]]
         if not source.enabled:
             raise WorkflowError(f"it is drawn from {source.id}, which is disabled")
-        return self._generation(source, 0).fingerprint
+        made = self._generation(source, 0).fingerprint
+        if source.locked and made not in self._history.by_fingerprint:
+            last = self._history.latest.get((source.id, 0))
+            return last.fingerprint if last is not None else made
+        return made
 
     def _cached(
         self, asset: Asset, candidate: int, shape: str, made: Generation, attempt_id: str, reason: str = ""

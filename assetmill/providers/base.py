@@ -5,7 +5,7 @@ The caller decides when to wait and when to give up; a provider submits, watches
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -76,21 +76,14 @@ class Collected:
 
     images: dict[str, bytes] = field(default_factory=dict)
     draft: bool = False
-    warnings: tuple[str, ...] = ()
+
+
+Observer = Callable[[Job], None]
+"""Told of every look at a job while it is watched."""
 
 
 class Provider(Protocol):
     """A service that runs jobs."""
-
-    @property
-    def kind(self) -> str:
-        """`runpod`, `scenario`, `comfyui` or `draft`."""
-        ...
-
-    @property
-    def endpoint(self) -> str:
-        """Endpoint name as it is written in the ledger; never holds a secret."""
-        ...
 
     async def submit(self, request: JobRequest) -> str:
         """Hand a job over and return its id.
@@ -100,11 +93,12 @@ class Provider(Protocol):
         """
         ...
 
-    async def wait(self, job_id: str) -> Job:
-        """Watch a job until it is terminal.
+    async def wait(self, job_id: str, observe: Observer | None = None) -> Job:
+        """Watch a job until it is terminal; `observe` sees every answer on the way.
 
         Raises:
             ResultLost: the endpoint does not know the job any more.
+            QueueStalled: nothing takes the job; the message says why.
             NotDelivered: the endpoint could not be reached for too long; the job may go on.
         """
         ...

@@ -104,8 +104,10 @@ def _by_name(settings: Settings, name: str) -> Endpoint:
 
 
 def _by_address(settings: Settings, address: str) -> Endpoint:
+    if "@" in address:  # not repeated: it may hold a password
+        raise UsageError("an address with a user or password is no endpoint address", hint="put keys in the settings")
     parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
         raise UsageError(f"{address!r} is no endpoint address", hint="like http://127.0.0.1:8000/v2/draft")
     local = parts.hostname in LOOPBACK
     if parts.scheme == "http" and not local:

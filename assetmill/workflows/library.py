@@ -24,8 +24,6 @@ from assetmill.workflows.names import did_you_mean
 
 BINDINGS = "bindings.json"
 CONTRACT = "contract.json"
-NAME_PATTERN = r"^[a-z0-9][a-z0-9-]*$"
-ROLE_PATTERN = r"^[a-z0-9]+$"
 
 
 class Binding(BaseModel):

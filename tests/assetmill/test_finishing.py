@@ -308,6 +308,7 @@ def test_finish_fields_are_equal_to_themselves_after_json(asset_type: str, field
         ("background", {"width": 320}),
         ("background", {"seamless": "x"}),
         ("title_hero", {"transparent": False}),
+        ("sheet", {"id": "renamed"}),
         ("sheet", {"pivot": {"x": 0, "y": 0}}),
         ("sheet", {"animations": {"run": {"frames": 8, "fps": 24}}}),
         ("sheet", {"overrides": {"run_00": "blinking"}}),

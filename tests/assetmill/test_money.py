@@ -7,13 +7,10 @@ import pytest
 from assetmill.errors import UsageError
 from assetmill.money import (
     DRAFT_PRICE,
-    UNKNOWN_COST,
     Cost,
     attempt_cost,
     load_prices,
-    no_cost,
     price_of,
-    total,
     usd,
 )
 
@@ -84,7 +81,6 @@ def test_cost_bounds_are_execution_dead_time_and_delay() -> None:
     assert cost.low == Decimal("0.0053")
     assert cost.estimate == Decimal("0.005777")  # 10.9 s
     assert cost.high == Decimal("0.007897")  # 14.9 s
-    assert cost.known
 
 
 def test_bounds_are_rounded_as_the_ledger_stores_them() -> None:
@@ -104,29 +100,11 @@ def test_without_a_delay_only_the_upper_bound_is_unknown() -> None:
         cost = attempt_cost(L40S, 10_000, delay_ms)
         assert cost.estimate == Decimal("0.005777")
         assert cost.high is None
-        assert not cost.known
 
 
 def test_a_draft_costs_a_known_zero_whatever_its_times() -> None:
     cost = attempt_cost(Decimal(0), None, None, source="local draft endpoint")
     assert cost == Cost(Decimal(0), Decimal(0), Decimal(0), "local draft endpoint")
-
-
-def test_a_sum_counts_what_it_lacks() -> None:
-    known = attempt_cost(L40S, 10_000, 4_000)
-    summed = total([known, UNKNOWN_COST, known, attempt_cost(L40S, 10_000, None)])
-    assert summed.count == 4
-    assert summed.unknown == 2
-    assert summed.low == Decimal("0.0159")
-    assert summed.estimate == Decimal("0.017331")
-    assert summed.high == Decimal("0.015794")
-
-
-def test_a_sum_of_unknowns_is_unknown_and_a_sum_of_nothing_is_zero() -> None:
-    assert total([UNKNOWN_COST]).estimate is None
-    assert total([UNKNOWN_COST]).unknown == 1
-    assert total([]).estimate == 0
-    assert total(iter([no_cost("never sent")])).high == 0
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from assetmill.guides import recipe
 from assetmill.manifest.models import (
     AUTOTILE_CELLS,
     BUILTIN_STYLES,
-    UI_STATES,
     Asset,
     Component,
     Entity,
     Pack,
     Style,
+    UiState,
 )
 
 LAYOUT = {"kind": "grid", "columns": 3, "rows": 2, "cell_width": 64, "cell_height": 64}
@@ -55,7 +55,7 @@ def test_every_choice_of_the_manifest_has_words() -> None:
     assert set(prompts.ROLE_WORDS) == set(get_args(fields["entity_type"].annotation))
     assert set(prompts.SHAPE_WORDS) == set(get_args(fields["shape"].annotation))
     assert set(prompts.COMPONENT_WORDS) == set(get_args(Component))
-    assert set(prompts.STATE_WORDS) == set(UI_STATES)
+    assert set(prompts.STATE_WORDS) == set(get_args(UiState))
     assert set(prompts.AUTOTILE_WORDS) == set(AUTOTILE_CELLS)
 
 

@@ -45,7 +45,7 @@ def sdk_endpoint(sdk_module: ModuleType, sdk_pod: Pod, monkeypatch: pytest.Monke
 
 
 async def all_done(pod: Pod) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while pod.counts().in_queue or pod.counts().in_progress:  # noqa: ASYNC110 - the SDK itself would sleep 1 s
             await asyncio.sleep(0)
 

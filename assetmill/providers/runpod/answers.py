@@ -130,7 +130,8 @@ def _raise_unless_completed(job: Job) -> None:
         return
     if job.state is JobState.FAILED:
         details = job.output.get("details") if isinstance(job.output, Mapping) else None
-        text = "; ".join(error_text(part) for part in (job.error, *(details or ())) if part) or "no reason given"
+        told = details if isinstance(details, list) else (details,)
+        text = "; ".join(error_text(part) for part in (job.error, *told) if part) or "no reason given"
         raise JobFailed(text, final=is_final(text), job_id=job.id)
     if job.state is JobState.TIMED_OUT:
         raise JobFailed("the job timed out", final=False, job_id=job.id, hint="raise ASSETMILL_EXECUTION_TIMEOUT_S")

@@ -93,11 +93,13 @@ class JobApi:
         return await self._look(path, job_id, wait_s + LONG_POLL_SLACK_S)
 
     async def cancel(self, job_id: str) -> None:
-        """POST /cancel; a job that is gone is fine."""
+        """POST /cancel; a job that is gone is fine. NotDelivered: the endpoint has not done it."""
         try:
-            await self._call("cancel", "POST", f"cancel/{job_id}")
+            response = await self._call("cancel", "POST", f"cancel/{job_id}")
         except httpx.HTTPError as error:
             raise NotDelivered(f"cancel did not arrive: {type(error).__name__}", job_id=job_id) from error
+        if not response.is_success and response.status_code != httpx.codes.NOT_FOUND:
+            raise NotDelivered(f"cancel was not carried out: {_excerpt(response)}", job_id=job_id)
 
     async def health(self) -> Mapping[str, Any]:
         """GET /health: counts of jobs and workers; every field may be missing."""

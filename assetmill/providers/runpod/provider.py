@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 import httpx
 
 from assetmill.clock import Clock
 from assetmill.errors import NotDelivered, ResultInvalid
 from assetmill.images import decode
-from assetmill.providers.base import Collected, Job, JobRequest
+from assetmill.providers.base import Collected, Job, JobRequest, Observer, Provider
 from assetmill.providers.endpoints import Endpoint
 from assetmill.providers.runpod.answers import OutputFile, is_draft, output_files, output_notes
 from assetmill.providers.runpod.api import JobApi
-from assetmill.providers.runpod.watch import Observer, Watcher
+from assetmill.providers.runpod.watch import Watcher
 
 DOWNLOAD_S = 60.0
 SPARE_CONNECTIONS = 8
 
 
-class RunPodProvider:
+class RunPodProvider(Provider):
     """One endpoint.
 
     Args:
@@ -32,22 +31,11 @@ class RunPodProvider:
     """
 
     def __init__(self, endpoint: Endpoint, clock: Clock, *, window: int, stall_s: float) -> None:
-        self._target = endpoint
         limits = httpx.Limits(max_connections=window + SPARE_CONNECTIONS)
         self._client = httpx.AsyncClient(limits=limits, follow_redirects=False)
         key = endpoint.key.get_secret_value() if endpoint.key else None
         self._api = JobApi(self._client, endpoint.url, key, clock)
         self._watcher = Watcher(self._api, clock, stall_s, self._diagnosis)
-
-    @property
-    def kind(self) -> str:
-        """`runpod`, or `draft` for the local draft endpoint."""
-        return self._target.kind
-
-    @property
-    def endpoint(self) -> str:
-        """Name of the endpoint in the books."""
-        return self._target.name
 
     async def submit(self, request: JobRequest) -> str:
         """POST /run; see `JobApi.run` for what it raises."""
@@ -77,15 +65,11 @@ class RunPodProvider:
                 job_id=job.id,
             )
         await asyncio.to_thread(_all_decode, images, job.id)
-        return Collected(images, is_draft(job), output_notes(job))
+        return Collected(images, is_draft(job))
 
     async def cancel(self, job_id: str) -> None:
         """Ask for the job to be dropped; a running one may go on to its end."""
         await self._api.cancel(job_id)
-
-    async def health(self) -> Mapping[str, Any]:
-        """Counts of jobs and workers, as the endpoint gives them."""
-        return await self._api.health()
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -138,3 +122,5 @@ def _all_decode(images: Mapping[str, bytes], job_id: str) -> None:
             decode(data)
         except ResultInvalid as error:
             raise ResultInvalid(f"output {role}: {error.message}", job_id=job_id) from error
+        except Exception as error:  # an image library may raise anything, and the job is paid for whatever it was
+            raise ResultInvalid(f"output {role} is no image: {type(error).__name__}", job_id=job_id) from error

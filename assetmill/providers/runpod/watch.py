@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from assetmill.clock import Clock
 from assetmill.errors import NotDelivered, QueueStalled, ResultLost, Throttled
-from assetmill.providers.base import Job, JobState
+from assetmill.providers.base import Job, JobState, Observer
 from assetmill.providers.runpod.api import JobApi, JobUnknownError
 
 YOUNG_S = 60.0  # a fresh job may answer 404 until it has spread through RunPod
@@ -71,9 +71,6 @@ class Patience:
     def stalled(self, job: Job) -> bool:
         """Whether the job has been queued for longer than is sensible."""
         return job.state is JobState.QUEUED and self.clock.monotonic() - self.started > self.stall_s
-
-
-Observer = Callable[[Job], None]
 
 
 @dataclass

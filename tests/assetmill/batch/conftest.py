@@ -132,10 +132,19 @@ def make_settings(tmp_path, monkeypatch) -> SettingsMaker:
 
 @asynccontextmanager
 async def open_studio(
-    folder: Path, settings: Settings, *, endpoint_id: str = "draft", workers: int = 3, exec_seconds: float = 0.0
+    folder: Path,
+    settings: Settings,
+    *,
+    endpoint_id: str = "draft",
+    workers: int = 3,
+    exec_seconds: float = 0.0,
+    cold_start_s: float = 0.0,
 ) -> AsyncIterator[Studio]:
     artist = Artist()
-    config = PodConfig(endpoint_id=endpoint_id, api_key="made-up-key", workers=workers, exec_seconds=exec_seconds)
+    config = PodConfig(
+        endpoint_id=endpoint_id, api_key="made-up-key", workers=workers, exec_seconds=exec_seconds,
+        cold_start_s=cold_start_s,
+    )  # fmt: skip
     async with running_pod(config, artist) as pod:
         yield Studio(folder, artist, pod, settings)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from assetmill.cli.app import parse_overrides
+from assetmill.manifest import load_pack
 from assetmill.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -58,9 +60,10 @@ def test_a_wrong_manifest_is_2_with_located_errors_and_no_traceback(program, tmp
     "arguments",
     (
         ("plan",), ("nonsense",), ("plan", "missing.yaml"), ("plan", "tiny.yaml", "--only", "nobody"),
-        ("plan", "tiny.yaml", "--type", "entiti"), ("plan", "tiny.yaml", "--endpoint", "darft"),
+        ("plan", "tiny.yaml", "--type", "entiti"), ("run", "tiny.yaml", "--only", ""),
+        ("plan", "tiny.yaml", "--type", ","), ("plan", "tiny.yaml", "--endpoint", "darft"),
         ("plan", "tiny.yaml", "--set", "no-equals-sign"), ("report", "--by", "dai"), ("report", "--format", "pdf"),
-        ("serve", "--workers", "0"), ("run", "tiny.yaml", "--endpoint", "ftp://127.0.0.1/x"),
+        ("schema", "--out", "."), ("serve", "--workers", "0"), ("run", "tiny.yaml", "--endpoint", "ftp://127.0.0.1/x"),
     ),
 )  # fmt: skip
 def test_usage_errors_are_2_without_a_traceback(program, arguments):
@@ -68,6 +71,68 @@ def test_usage_errors_are_2_without_a_traceback(program, arguments):
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("pair", "name", "value"),
+    (
+        ("title=12:30", "title", "12:30"), ("prompt=no", "prompt", "no"), ("prompt=Hero: the knight", "prompt", None),
+        ("color=#ff8800", "color", "#ff8800"), ("color='#ff8800'", "color", "#ff8800"),
+        ("tags=[a, b]", "tags", ("a", "b")),
+        ("candidates=2", "candidates", 2), ("tags=a|b", "tags", ("a", "b")),
+    ),
+)  # fmt: skip
+def test_a_field_set_on_the_command_line_means_what_was_typed(pair, name, value, tmp_path):
+    (tmp_path / "m.yaml").write_text(TINY + "  - {id: logo, type: title_hero, title: Tiny, prompt: letters}\n")
+    pack = load_pack(tmp_path / "m.yaml", parse_overrides([pair]))
+    wanted = pair.partition("=")[2] if value is None else value
+    assert {getattr(asset, name) for asset in pack.assets if hasattr(asset, name)} == {wanted}
+
+
+def test_a_nested_field_may_follow_its_parent_on_the_command_line(program):
+    done = program("plan", "tiny.yaml", "--set", "post=3", "--set", "post.colors=4", "--json")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_state_folder_that_cannot_be_made_is_5_and_names_it(program):
+    done = program("run", "tiny.yaml", ASSETMILL_HOME="tiny.yaml")
+    assert done.returncode == 5, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "ASSETMILL_HOME" in done.stderr
+
+
+def test_a_prefect_api_out_of_reach_is_2_before_anything_is_made(program, tmp_path):
+    done = program("run", "tiny.yaml", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "PREFECT_API_URL" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", ((), ("--json",)))
+def test_a_title_that_the_locale_cannot_write_goes_through_a_pipe_as_utf_8(tmp_path, options):
+    (tmp_path / "sky.csv").write_text("#@ game.title: Ünder \U0001f680\nid,type,prompt\na,entity,é\n", encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "assetmill.cli", "plan", "sky.csv", *options]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "ASSETMILL_HOME": str(tmp_path / "out")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode("utf-8")
+    assert json.loads(text)["game"] == "sky" if options else "Ünder \U0001f680" in text
+
+
+def test_a_manifest_with_nothing_enabled_is_not_said_to_be_complete(program):
+    done = program("plan", "tiny.yaml", "--set", "enabled=false")
+    assert done.returncode == 0
+    assert "every picture is there" not in done.stdout
+
+
+def test_a_planned_picture_takes_one_line_of_an_80_column_terminal(program, tmp_path):
+    blocked = "  - {id: hills, type: parallax, prompt: hills, method: per_layer, layer_count: 3}\n"
+    (tmp_path / "tiny.yaml").write_text(TINY + blocked)
+    done = program("plan", "tiny.yaml", COLUMNS="80")
+    (row,) = [line for line in done.stdout.splitlines() if "slime" in line]
+    assert "s)" in row
+    assert "$" in row
 
 
 def test_a_paid_run_without_consent_is_3_and_sends_nothing(program, tmp_path):

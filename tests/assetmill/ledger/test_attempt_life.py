@@ -177,7 +177,7 @@ def test_an_unknown_attempt_or_run_is_an_error(books: Any) -> None:
     with pytest.raises(LedgerError, match="no run ghost"):
         books.intend("a1", run_id="ghost")
     with pytest.raises(LedgerError, match="no run ghost"):
-        books.ledger.end_run("ghost", state="completed", ended_at=books.t0, kept=0, failed=0, cached=0)
+        books.ledger.end_run("ghost", state="finished", ended_at=books.t0, kept=0, failed=0, cached=0)
 
 
 def test_what_is_not_known_at_the_end_leaves_what_was_known_before(books: Any) -> None:
@@ -248,9 +248,9 @@ def test_a_run_is_written_when_it_begins_and_when_it_ends(books: Any) -> None:
     ended = books.t0 + timedelta(minutes=3)
     [running] = books.ledger.runs()
     assert (running["state"], running["ended_at"], running["kept"]) == ("running", None, None)
-    books.ledger.end_run("run-1", state="completed", ended_at=ended, kept=3, failed=1, cached=26)
+    books.ledger.end_run("run-1", state="finished", ended_at=ended, kept=3, failed=1, cached=26)
     [run] = books.ledger.runs("cloud-hop")
-    assert (run["state"], run["ended_at"], run["kept"], run["failed"], run["cached"]) == ("completed", ended, 3, 1, 26)
+    assert (run["state"], run["ended_at"], run["kept"], run["failed"], run["cached"]) == ("finished", ended, 3, 1, 26)
     with pytest.raises(LedgerError, match="run-1 is in the ledger already"):
         books.begin("run-1")
 

@@ -41,7 +41,7 @@ class HandTime:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let the loop run until something is so; a test that waits in vain fails."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110 - the loop must turn; no event tells of a sleeper
                 await asyncio.sleep(0)
 

@@ -29,6 +29,11 @@ def test_settings_above_the_header_set_game_pack_defaults_and_styles(load: Load)
     assert (pack.assets[0].candidates, pack.qa.border_touch) == (2, "fail")
 
 
+def test_a_quoted_colour_in_a_table_is_told_that_a_table_wants_no_quotes(load: Load) -> None:
+    with pytest.raises(ManifestError, match="#rrggbb in a table"):
+        load(csv="id,type,prompt,color\nslime,entity,a slime,'#ff8800'\n")
+
+
 def test_headers_nest_lists_split_sizes_and_flags_are_read(load: Load) -> None:
     pack = load(
         csv="id,type,prompt,silhouette.canvas,tags,locked,post.trim,post.pad,shape,points,width\n"

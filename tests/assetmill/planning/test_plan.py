@@ -240,3 +240,30 @@ def test_a_batch_pays_each_workers_start_once():
     assert three.cost.estimate > one.cost.estimate, "two more workers start"
     assert three.elapsed.estimate < one.elapsed.estimate
     assert batch_estimate([], workers=3, usd_per_s=Decimal(1), draft=False, pools=()).cost.high == 0
+
+
+def test_a_disabled_reference_is_not_paid_for_on_behalf_of_what_needs_it(pack_of):
+    made = plan(pack_of(ASSETS.replace("shape: circle", "shape: circle, enabled: false")))
+    assert "slime" not in by_id(made)
+    assert by_id(made)["elite"].state is State.BLOCKED
+
+
+def test_what_is_drawn_from_a_locked_picture_does_not_change_with_its_prompt(pack_of):
+    history = books(plan(pack_of()))
+    made = plan(pack_of(ASSETS.replace("prompt: a slime", "prompt: a blue slime, locked: true")), history)
+    assert by_id(made)["slime"].reason.startswith("locked")
+    assert by_id(made)["elite"].state is State.CACHED, "the picture that it is drawn from is the same"
+
+
+@pytest.mark.parametrize(
+    ("asset", "words"),
+    (
+        ("{id: a, type: entity, prompt: a, workflow: parallax-depth}", "image"),
+        ("{id: a, type: parallax, prompt: a, layer_count: 3, workflow: txt2img}", "far, mid, near"),
+        ("{id: a, type: parallax, prompt: a, layer_count: 5, method: per_layer, workflow: parallax-depth}", "5"),
+    ),
+)
+def test_what_could_not_be_published_afterwards_is_blocked_before_it_is_paid(pack_of, asset, words):
+    item = by_id(plan(pack_of(f"assets:\n  - {asset}\n")))["a"]
+    assert item.state is State.BLOCKED
+    assert words in item.reason

@@ -98,6 +98,13 @@ def test_details_beside_a_failure_are_told():
         output_files(failed)
 
 
+@pytest.mark.parametrize("details", (5, "node 4", {"node": 4}))
+def test_details_of_another_shape_are_told_and_break_nothing(details):
+    job = to_job({"status": "FAILED", "error": "no", "output": {"details": details}}, "j1")
+    with pytest.raises(JobFailed, match=str(details)):
+        output_files(job)
+
+
 def test_an_sdk_exception_is_told_by_its_message():
     packed = json.dumps({"error_type": "<class 'ValueError'>", "error_message": "boom", "error_traceback": "x" * 9000})
     assert error_text(packed) == "boom"

@@ -105,3 +105,14 @@ async def test_errors_name_neither_the_key_nor_a_whole_page(script, api):
 async def test_health_of_an_unexpected_form_is_empty_not_an_error(script, api):
     script.say("health", HTMLResponse("<html/>"))
     assert await api.health() == {}
+
+
+@pytest.mark.parametrize("status", (401, 429, 500, 502))
+async def test_a_cancel_that_was_not_carried_out_is_no_cancel(script, api, status):
+    script.say("cancel/j1", HTMLResponse("no", status))
+    with pytest.raises(NotDelivered):
+        await api.cancel("j1")
+
+
+async def test_cancelling_a_job_that_is_gone_is_fine(api):
+    await api.cancel("j1")

@@ -62,6 +62,7 @@ def test_a_price_that_nobody_gave_is_unknown_and_counts_as_paid(settings):
         ("http://example.invalid/v2/x", UsageError, "https"),
         ("ftp://127.0.0.1/v2/x", UsageError, "no endpoint address"),
         ("http://user@127.0.0.1/v2/x", UsageError, "no endpoint address"),
+        ("https://:secret@example.invalid/v2/x", UsageError, "^an address with a user or password is no"),
     ),
 )
 def test_what_cannot_be_used_is_refused_with_advice(settings, wanted, error, words):
