@@ -22,10 +22,10 @@ from assetmill.localpod.process import draft_endpoint
 from assetmill.manifest import load_pack
 from assetmill.planning.history import History
 from assetmill.planning.plan import Plan, Selection, make_plan
-from assetmill.providers.endpoints import resolve_endpoint
+from assetmill.providers.endpoints import Endpoint, resolve_endpoint
 from assetmill.providers.runpod import RunPodProvider
 from assetmill.settings import Settings
-from assetmill.storage import open_store
+from assetmill.storage import Store, open_store
 from assetmill.workflows.library import load_library
 
 
@@ -44,15 +44,8 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
     async with AsyncExitStack() as stack:
         ledger = await asyncio.to_thread(Ledger.open, settings.ledger_url)
         stack.callback(ledger.close)
-        if endpoint.draft and not endpoint.url:
-            started = await stack.enter_async_context(
-                draft_endpoint(
-                    log=settings.home / "draft-endpoint.log",
-                    workers=endpoint.max_workers,
-                    exec_seconds=settings.draft_seconds,
-                )
-            )
-            endpoint = replace(endpoint, url=started.url, key=SecretStr(started.api_key))
+        await asyncio.to_thread(_try_to_write, store, run_id)
+        endpoint = await stack.enter_async_context(_running(endpoint, settings))
         window = Window(endpoint.max_workers, settings.queue_ahead)
         provider = RunPodProvider(endpoint, clock, window=window.size, stall_s=settings.queue_stall_s)
         stack.push_async_callback(provider.aclose)
@@ -77,6 +70,24 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
         )  # fmt: skip
         await asyncio.to_thread(ledger.begin_run, run)
         yield batch
+
+
+def _try_to_write(store: Store, run_id: str) -> None:
+    """Write and delete a small object: a store that takes nothing is found out before anything is paid for."""
+    key = f"probes/{run_id}"
+    store.put(key, b"", content_type="text/plain")
+    store.delete(key)
+
+
+@asynccontextmanager
+async def _running(endpoint: Endpoint, settings: Settings) -> AsyncIterator[Endpoint]:
+    """The endpoint itself; a draft endpoint without an address is started for the length of the block."""
+    if not endpoint.draft or endpoint.url:
+        yield endpoint
+        return
+    log = settings.home / "draft-endpoint.log"
+    async with draft_endpoint(log=log, workers=endpoint.max_workers, exec_seconds=settings.draft_seconds) as started:
+        yield replace(endpoint, url=started.url, key=SecretStr(started.api_key))
 
 
 async def plan_batch(batch: Batch, selection: Selection) -> tuple[Plan, History]:

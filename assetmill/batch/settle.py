@@ -7,6 +7,7 @@ that is there; what is gone is settled as lost. Nothing is ever sent from here.
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import httpx
 
@@ -17,6 +18,7 @@ from assetmill.ledger import NO_FACTS, Facts, OpenAttempt, Settlement, Status
 from assetmill.money import Cost, attempt_cost, no_cost
 
 PROBE_S = 5.0
+ANSWER_DUE = timedelta(minutes=10)  # longer than all tries at sending one request take
 
 
 async def settle_open(batch: Batch) -> int:
@@ -47,6 +49,8 @@ async def _settle(batch: Batch, attempt: OpenAttempt) -> bool:
     if not here:
         return False
     if attempt.job_id is None:
+        if batch.clock.now() - attempt.intended_at < ANSWER_DUE:
+            return False  # another run may be sending it at this moment
         unknown = OutcomeUnknown("sent, and no answer was seen; it may have been charged")
         return await _close(batch, attempt, Status.LOST, unknown, attempt_cost(attempt.price_per_s_usd, None, None))
     return await _collect(batch, attempt, attempt.job_id)

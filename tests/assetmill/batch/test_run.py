@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from assetmill.batch.run import Steps
 from assetmill.clock import Clock
-from assetmill.errors import LedgerError
+from assetmill.errors import LedgerError, StorageError
 from assetmill.images import read_text
 from assetmill.ledger import Ledger
 from assetmill.packs import load_latest
@@ -196,6 +197,29 @@ async def test_an_endpoint_out_of_reach_stops_the_run_with_4_after_a_few_tries(s
     assert "cannot be reached" in (report.stopped or "")
     assert 5 <= len(naps) <= 15
     assert {row["cost_high_usd"] for row in studio.rows()} == {0}, "nothing was accepted, nothing is owed"
+
+
+async def test_a_store_that_takes_nothing_is_found_out_before_anything_is_sent(tmp_path, make_settings, tools):
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    settings = make_settings(ASSETMILL_STORE_URL=(tmp_path / "taken").as_uri())
+    async with tools.open_studio(tmp_path, settings) as studio:
+        with pytest.raises(StorageError):
+            await studio.run()
+        assert studio.artist.executed == []
+
+
+async def test_a_request_without_an_answer_is_left_alone_while_another_run_may_be_sending_it(studio):
+    await studio.run()
+    with Ledger.open(studio.settings.ledger_url) as ledger, ledger._database.write() as connection:
+        connection.exec_driver_sql(
+            "update attempts set status = 'submitting', job_id = null, settled_at = null where asset_id = 'sky'"
+        )
+    young = await studio.run()
+    assert (young.exit_code, young.generated, [line.state for line in young.failures]) == (1, 0, ["open"])
+    studio.clock = Clock(now=lambda: datetime.now(UTC) + timedelta(minutes=11))
+    old = await studio.run()
+    assert (old.exit_code, old.collected, old.generated) == (0, 1, 1)
+    assert sorted(row["status"] for row in studio.rows()) == ["kept", "kept", "kept", "lost"]
 
 
 async def test_an_interrupted_run_leaves_jobs_that_the_next_run_collects_without_paying(studio):
