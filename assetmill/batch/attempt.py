@@ -239,7 +239,9 @@ def store_raw(batch: Batch, collected: Collected) -> tuple[Output, ...]:
     """Put raw images into the store under their own hashes, named by what their bytes are."""
     outputs = []
     for role, data in collected.images.items():
-        kind = images.sniff(data) or "png"
+        kind = images.sniff(data)
+        if kind is None:
+            raise ResultInvalid(f"output {role} is no image of a known format")
         ref = put_blob(batch.store, data, ext=EXTENSIONS[kind], content_type=CONTENT_TYPES[kind])
         width, height = images.decode(data).size
         outputs.append(Output(role, ref.key, ref.sha256, ref.bytes, width, height))
