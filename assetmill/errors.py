@@ -10,21 +10,39 @@
     │   ├── ConsentMissing             nobody has agreed to the plan
     │   └── BudgetExceeded             the budget would be overspent
     ├── ProviderRefused                key, endpoint or permission: stop the batch      exit 4
+    │   └── ProviderFailing            jobs fail one after another: stop the batch
     ├── StorageError                   store unavailable                                exit 5
     │   ├── KeyMissing                 no such key
     │   └── Conflict                   create-only or compare-and-swap lost
     ├── LedgerError                    the books are unavailable                        exit 5
+    │   ├── AlreadyTaken               another attempt is at this very picture, or has made it
+    │   └── ClaimLost                  another process looks after this attempt now: leave it alone
+    ├── Stopped                        somebody asked the run to end                    exit 130
     └── AttemptError                   one attempt went wrong, the batch goes on        exit 1
         ├── NotDelivered               nothing was accepted: send again
+        │   └── NeverArrived           it left and got lost on the way, which is proven: send again
         ├── Throttled                  nothing was accepted: send again after `retry_after_s`
         ├── RequestRejected            the endpoint refused this very body: never send it again
         ├── OutcomeUnknown             perhaps accepted: find the job before sending again
-        ├── JobFailed                  ran and failed, charged; `final` if the same would fail again
+        ├── JobFailed                  ran and failed, charged
+        │   ├── WorkerFault            the worker broke: its GPU, or ComfyUI died on it
+        │   ├── StartupFailed          ComfyUI never came up on the worker
+        │   ├── ExecutionFailed        a node raised, and would again
+        │   ├── ValidationFailed       the worker refuses the graph, and would again
+        │   ├── TimedOut               it took too long on a worker, or waited too long for one
+        │   └── CancelledElsewhere     somebody else withdrew it
         ├── ResultLost                 ran, charged, and the result is gone
+        │   ├── ResultTooLarge         completed, but the result could not be handed over; nor could the next
+        │   └── ResultExpired          the endpoint has forgotten the job
         ├── ResultInvalid              ran, charged, and what came back is not what was asked
+        │   ├── InvalidImage           bytes that are no image
+        │   ├── BlankImage             an image of nothing: bad pixels
+        │   ├── WrongCount             not as many images as were asked for
+        │   └── DraftAnswer            a placeholder where real art was asked
         └── QueueStalled               never started; says why
 
-An attempt that never reached a worker costs nothing; all others are charged, whatever came back.
+An attempt that never reached a worker costs nothing; all others are charged, whatever came back. What is sent
+again, how often and with what change stands in `providers.retry`, by these classes.
 """
 
 from __future__ import annotations
@@ -95,6 +113,12 @@ class ProviderRefused(AssetmillError):
     code = "provider_refused"
 
 
+class ProviderFailing(ProviderRefused):
+    """Jobs fail one after another, whatever they ask: more would only cost more."""
+
+    code = "provider_failing"
+
+
 class StorageError(AssetmillError):
     """The store cannot be read or written."""
 
@@ -121,6 +145,34 @@ class LedgerError(AssetmillError):
     code = "ledger"
 
 
+class AlreadyTaken(LedgerError):
+    """This very picture is being paid for, or is paid for already: wait for that attempt.
+
+    Args:
+        message: who has it.
+        attempt_id: the attempt that has it.
+    """
+
+    code = "already_taken"
+
+    def __init__(self, message: str, *, attempt_id: str) -> None:
+        super().__init__(message)
+        self.attempt_id = attempt_id
+
+
+class ClaimLost(LedgerError):
+    """Another process looks after this attempt: whatever is known of it here is that one's to write."""
+
+    code = "claim_lost"
+
+
+class Stopped(AssetmillError):
+    """Somebody asked the run to end: nothing more is sent, what is out is collected."""
+
+    exit_code = 130
+    code = "stopped"
+
+
 class AttemptError(AssetmillError):
     """One attempt went wrong; the rest of the batch goes on."""
 
@@ -131,6 +183,12 @@ class NotDelivered(AttemptError):
     """The endpoint accepted nothing: sending again is free of risk."""
 
     code = "not_delivered"
+
+
+class NeverArrived(NotDelivered):
+    """The request left, no answer came, and it is proven that the endpoint has no such job."""
+
+    code = "never_arrived"
 
 
 class Throttled(AttemptError):
@@ -156,32 +214,93 @@ class OutcomeUnknown(AttemptError):
 
 
 class JobFailed(AttemptError):
-    """The job ran and failed.
-
-    Args:
-        message: the worker's own words, shortened.
-        final: the same request would fail again (a validation error, a missing node).
-        job_id: the provider's id.
-        hint: what to do.
-    """
+    """The job ran and failed, for a reason that its words do not tell."""
 
     code = "job_failed"
 
-    def __init__(self, message: str, *, final: bool, job_id: str | None = None, hint: str = "") -> None:
-        super().__init__(message, hint=hint, job_id=job_id)
-        self.final = final
+
+class WorkerFault(JobFailed):
+    """The worker broke while it was at the job: out of memory, a CUDA error, ComfyUI died."""
+
+    code = "worker_fault"
+
+
+class StartupFailed(JobFailed):
+    """ComfyUI did not come up on the worker; the job was never begun, and is charged."""
+
+    code = "startup_failed"
+
+
+class ExecutionFailed(JobFailed):
+    """A node of the graph raised; the same request would meet the same error."""
+
+    code = "execution_failed"
+
+
+class ValidationFailed(JobFailed):
+    """The worker refuses the graph or its pictures; the same request would be refused again."""
+
+    code = "validation_failed"
+
+
+class TimedOut(JobFailed):
+    """The job took longer than its execution timeout, or no worker took it in time."""
+
+    code = "timed_out"
+
+
+class CancelledElsewhere(JobFailed):
+    """Somebody else withdrew the job: it is not for us to send it again."""
+
+    code = "cancelled_elsewhere"
 
 
 class ResultLost(AttemptError):
-    """The job ran and its result is gone: too large, or expired."""
+    """The job ran and its result is gone."""
 
     code = "result_lost"
 
 
+class ResultTooLarge(ResultLost):
+    """The job completed and brought no result: it was over the size limit."""
+
+    code = "result_too_large"
+
+
+class ResultExpired(ResultLost):
+    """The endpoint does not know the job any more: results live 30 minutes, and queued jobs can vanish."""
+
+    code = "result_expired"
+
+
 class ResultInvalid(AttemptError):
-    """What came back is not what was asked: missing outputs, or bytes that are no image."""
+    """What came back is not what was asked."""
 
     code = "result_invalid"
+
+
+class InvalidImage(ResultInvalid):
+    """Bytes that are no image, or only half of one."""
+
+    code = "invalid_image"
+
+
+class BlankImage(ResultInvalid):
+    """An image in which there is nothing: one colour all over, or all transparent."""
+
+    code = "blank_image"
+
+
+class WrongCount(ResultInvalid):
+    """Not every image that was asked for is there."""
+
+    code = "wrong_count"
+
+
+class DraftAnswer(ResultInvalid):
+    """A placeholder came where real art was asked for: the endpoint is not what it was taken for."""
+
+    code = "draft_answer"
 
 
 class QueueStalled(AttemptError):

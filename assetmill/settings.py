@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     runpod_endpoint_id: str | None = Field(None, alias="RUNPOD_COMFYUI_ENDPOINT_ID")
     runpod_custom_endpoint_id: str | None = Field(None, alias="RUNPOD_COMFYUI_CUSTOM_ENDPOINT_ID")
     runpod_api_url: str = Field("https://api.runpod.ai/v2", alias="RUNPOD_API_URL")
+    runpod_management_url: str = Field("https://api.runpod.io/v2", alias="RUNPOD_MANAGEMENT_URL")
     scenario_api_key: SecretStr | None = Field(None, alias="SCENARIO_API_KEY")
     scenario_secret: SecretStr | None = Field(None, alias="SCENARIO_SECRET_API_KEY")
 
@@ -46,6 +47,10 @@ class Settings(BaseSettings):
     job_ttl_s: Annotated[int, Field(ge=10, le=604_800)] = Field(86_400, alias="ASSETMILL_JOB_TTL_S")
     draft_seconds: Annotated[float, Field(ge=0, le=600)] = Field(0.0, alias="ASSETMILL_DRAFT_SECONDS")
     queue_stall_s: Annotated[int, Field(ge=10)] = Field(900, alias="ASSETMILL_QUEUE_STALL_S")
+    lease_s: Annotated[float, Field(ge=1, le=3600)] = Field(30.0, alias="ASSETMILL_LEASE_S")
+    resend_unknown: Annotated[int, Field(ge=0, le=5)] = Field(1, alias="ASSETMILL_RESEND_UNKNOWN")
+    worker_idle_s: Annotated[float, Field(ge=0, le=3600)] = Field(10.0, alias="ASSETMILL_WORKER_IDLE_S")
+    look_for_s: Annotated[float, Field(ge=0, le=600)] = Field(60.0, alias="ASSETMILL_LOOK_FOR_S")
 
     r2_account_id: str | None = Field(None, alias="R2_ACCOUNT_ID")
     r2_jurisdiction: Literal["", "eu", "us", "fedramp"] = Field("", alias="R2_JURISDICTION")

@@ -19,17 +19,21 @@ from prefect.artifacts import (
     acreate_table_artifact,
     aupdate_progress_artifact,
 )
-from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State, StateType
+from prefect.context import FlowRunContext
+from prefect.states import Cancelled, Completed, Failed
 
+from assetmill.batch.admission import Pass
 from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.interrupt import Interruption, interruptible
 from assetmill.batch.prepare import Request
 from assetmill.batch.report import BatchReport
 from assetmill.batch.results import Choice
 from assetmill.batch.run import Steps, run_batch
 from assetmill.batch.session import open_batch
-from assetmill.batch.window import Slot
 from assetmill.clock import Clock
+from assetmill.errors import Stopped
 from assetmill.ledger import Output
 from assetmill.manifest.models import AssetType
 from assetmill.money import usd
@@ -54,14 +58,14 @@ class TaskSteps(Steps):
         work = super().settle
         return await settle_attempts(lambda: work(batch))
 
-    async def generate(self, batch: Batch, item: PlanItem, slot: Slot) -> Outcome:
+    async def generate(self, batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
         """One task run a picture. What the work raises comes back as it is, not wrapped in a state."""
         work = super().generate
         raised: list[BaseException] = []
 
         async def keep() -> Outcome:
             try:
-                return await work(batch, item, slot)
+                return await work(batch, item, entry)
             except Exception as error:
                 raised.append(error)
                 raise
@@ -112,7 +116,7 @@ async def generate_batch(
 
     Returns:
         Completed, or CompletedWithFailures when some pictures are missing, or Failed when the run had to stop or
-        made nothing; the data is the report.
+        made nothing, or Cancelled when somebody ended it; the data is the report.
     """
     settings, clock = load_settings(), Clock()
     selection = Selection(tuple(only or ()), tuple(types or ()))
@@ -121,12 +125,13 @@ async def generate_batch(
         shown = await acreate_progress_artifact(
             0.0, key="batch-progress", description=f"{batch.pack.game.title}: starting"
         )
-        watcher = asyncio.create_task(_show_progress(batch, shown))
-        try:
-            report, _ = await run_batch(batch, selection, settings.channel, TaskSteps())
-        finally:
-            watcher.cancel()
-        await _show_results(batch, report, shown)
+        with interruptible(batch) as interruption:
+            watcher = asyncio.create_task(_watch(batch, shown, interruption))
+            try:
+                report, _ = await run_batch(batch, selection, settings.channel, TaskSteps())
+            finally:
+                watcher.cancel()
+            await _show_results(batch, report, shown)
     get_run_logger().info(report.sentence)
     return _final_state(report)
 
@@ -134,21 +139,35 @@ async def generate_batch(
 def _final_state(report: BatchReport) -> State[BatchReport]:
     if report.exit_code == 0:
         return Completed(message=report.sentence, data=report)
+    if report.exit_code == Stopped.exit_code:
+        return Cancelled(message=f"stopped by hand; {report.sentence}", data=report)
     if report.stopped is None and (report.generated or report.cached):
         return Completed(name="CompletedWithFailures", message=report.sentence, data=report)
     return Failed(message=f"{report.stopped or 'nothing could be made'}; {report.sentence}", data=report)
 
 
-async def _show_progress(batch: Batch, artifact: UUID) -> None:
-    """Keep the progress artifact at most a few seconds behind."""
+async def _watch(batch: Batch, artifact: UUID, interruption: Interruption) -> None:
+    """Keep the progress artifact at most a few seconds behind, and hear of it when the run is cancelled in the UI."""
     while True:
         await asyncio.sleep(SHOW_EVERY_S)
         await aupdate_progress_artifact(artifact, _percent(batch), description=_moved(batch))
+        if batch.ended is None and await _cancelled():
+            interruption.ask()
+
+
+async def _cancelled() -> bool:
+    """Whether somebody has asked Prefect to cancel this flow run."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return False
+    async with get_client() as client:
+        run = await client.read_flow_run(context.flow_run.id)
+    return run.state is not None and run.state.type in (StateType.CANCELLING, StateType.CANCELLED)
 
 
 def _percent(batch: Batch) -> float:
     progress = batch.progress
-    return 100.0 * progress.done / progress.total if progress.total else 100.0
+    return 100.0 * progress.ended / progress.total if progress.total else 100.0
 
 
 def _moved(batch: Batch) -> str:

@@ -7,7 +7,6 @@ also when the run is interrupted; otherwise the process waits for a server that 
 from __future__ import annotations
 
 import asyncio
-import signal
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,6 @@ from assetmill.errors import AssetmillError
 from flows.generate_batch import generate_batch
 
 DRAIN_S = 20.0
-LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ def run_generate_batch(parameters: dict[str, Any]) -> FlowResult:
         KeyboardInterrupt: Ctrl-C or SIGTERM ended it; Prefect turns the latter into an exception of its own.
     """
     try:
-        return asyncio.run(_run(parameters))
+        return asyncio.run(_flow(parameters))
     except BaseException as error:
         if _terminated(error):
             raise KeyboardInterrupt from error
@@ -50,29 +48,9 @@ def run_generate_batch(parameters: dict[str, Any]) -> FlowResult:
         EventsWorker.drain_all(timeout=DRAIN_S)
 
 
-async def _run(parameters: dict[str, Any]) -> FlowResult:
-    keeper = asyncio.create_task(_keep_sigterm(signal.getsignal(signal.SIGTERM)))
-    try:
-        return await _flow(parameters)
-    finally:
-        keeper.cancel()
-
-
-async def _keep_sigterm(ours: Any) -> None:
-    """Hold on to the program's own SIGTERM handler, which ends a run as Ctrl-C does.
-
-    Prefect puts its own in place while a flow runs; that one raises an exception wherever the loop happens to be, also
-    in the middle of another task, which may then take it for a fault of its own.
-    """
-    while True:
-        if signal.getsignal(signal.SIGTERM) is not ours:
-            signal.signal(signal.SIGTERM, ours)
-        await asyncio.sleep(LOOK_EVERY_S)
-
-
 async def _flow(parameters: dict[str, Any]) -> FlowResult:
     state: State[Any] = await generate_batch(**parameters, return_state=True)
-    value = await state.aresult(raise_on_failure=False)
+    value = state.data if state.is_cancelled() else await state.aresult(raise_on_failure=False)
     flow_run_id = str(state.state_details.flow_run_id)
     if isinstance(value, AssetmillError):
         return FlowResult(flow_run_id, None, value)

@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from assetmill.batch.progress import Progress
-from assetmill.batch.window import Window
-from assetmill.clock import Clock
+from assetmill.batch.admission import Admission
+from assetmill.batch.desk import Desk
 from assetmill.errors import AssetmillError, KeyMissing, ResultLost
-from assetmill.ledger import Finish, Ledger, Output
+from assetmill.ledger import Finish, Output
 from assetmill.manifest.models import Pack
 from assetmill.money import Cost
-from assetmill.planning.plan import PlanItem
-from assetmill.providers.base import Provider
-from assetmill.providers.endpoints import Endpoint
+from assetmill.planning.plan import PlanItem, State
+from assetmill.settings import Settings
 from assetmill.storage import Store
 from assetmill.workflows.library import Library
 
@@ -34,6 +32,7 @@ class Outcome:
         cost: what the attempt cost.
         latency_ms: from sending to the final row.
         job_id: the provider's id.
+        followed: another attempt's picture: nothing was sent for this one.
     """
 
     item: PlanItem
@@ -44,6 +43,7 @@ class Outcome:
     cost: Cost | None = None
     latency_ms: int | None = None
     job_id: str | None = None
+    followed: bool = False
 
     @property
     def good(self) -> bool:
@@ -93,55 +93,71 @@ class RawImages:
             raise ResultLost(f"the raw picture of {asset_id} is gone from the store") from error
 
 
-@dataclass
-class Batch:
+@dataclass(kw_only=True)
+class Batch(Desk):
     """One run: what it needs, and how far it is.
 
     Args:
         run_id: id of the run.
         pack: resolved manifest.
-        endpoint: where jobs go.
-        provider: speaks to the endpoint.
-        ledger: the books.
-        store: where bytes go.
+        settings: the environment.
         library: workflows and their contract.
-        clock: time, ids and chance.
-        window: slots at the endpoint.
-        progress: counts.
+        admission: who may send.
         limits: execution timeout and time to live of a job, milliseconds.
         strip: leave provenance out of published files.
+        resend_unknown: how often a picture is sent again whose request had no answer.
+        unknowns: how often that has happened so far, by generation fingerprint.
+        retried: attempts that were replaced by another one in this run.
     """
 
     run_id: str
     pack: Pack
-    endpoint: Endpoint
-    provider: Provider
-    ledger: Ledger
-    store: Store
+    settings: Settings
     library: Library
-    clock: Clock
-    window: Window
-    progress: Progress
+    admission: Admission
     limits: tuple[int, int]
     strip: bool
     raws: RawImages
+    resend_unknown: int = 1
+    unknowns: Mapping[str, int] = field(default_factory=dict)
+    retried: int = 0
     ended: AssetmillError | None = None
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def end(self, error: AssetmillError) -> None:
         """Send nothing more: the first error of this weight is the reason that the run gives."""
         if self.ended is None:
             self.ended = error
+            self._stopping.set()
+            self.admission.close(error)
+
+    async def stopped_within(self, seconds: float) -> bool:
+        """Wait, but no longer than until the run is ended; says whether it is."""
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
+        await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopping, sleeping):
+            task.cancel()
+        await asyncio.gather(stopping, sleeping, return_exceptions=True)
+        return self.ended is not None
 
     def report(self, outcome: Outcome) -> Outcome:
         """Keep an outcome, and tell whoever watches."""
         self.outcomes[outcome.item.key] = outcome
-        if not outcome.item.state.paid:  # finished again: not among the pictures that the progress counts
+        if not outcome.good and outcome.finish is None:
+            self.raws.offer(outcome.item.key, None)  # what is drawn from it need not wait
+        if outcome.item.state is State.CACHED:  # finished again: not among the pictures that the progress counts
             return outcome
-        cost = outcome.cost.estimate if outcome.cost else None
-        charged = outcome.cost is not None
-        self.progress.settled(outcome.job_id, kept=outcome.good, cost_usd=cost, charged=charged)
+        self.progress.charged(outcome.cost)
+        self.progress.done(outcome.job_id, kept=outcome.good)
         return outcome
+
+    def spent(self, outcome: Outcome) -> None:
+        """Count an attempt that is about to be replaced."""
+        self.retried += 1
+        self.progress.charged(outcome.cost)
+        self.progress.forget(outcome.job_id)
 
 
 def provenance(batch: Batch, item: PlanItem, attempt_id: str, *, draft: bool) -> dict[str, str] | None:

@@ -78,14 +78,26 @@ def _sheet(batch: Batch, item: PlanItem, image: Output, now: datetime) -> str | 
 
 
 async def refinish(batch: Batch, item: PlanItem, raw: Mapping[str, Output], *, draft: bool) -> Outcome:
-    """Finish a picture again that is paid for already."""
+    """Finish a picture again that is paid for already, and report it."""
     attempt_id = item.attempt_id or ""
     try:
-        data = {role: await asyncio.to_thread(_read_raw, batch, output) for role, output in raw.items()}
-        done = await finish_picture(batch, item, attempt_id, data, draft=draft)
+        done = await finish_again(batch, item, attempt_id, raw, draft=draft)
     except AttemptError as error:
         return batch.report(Outcome(item, "failed", attempt_id, error=error))
     return batch.report(Outcome(item, "kept" if done.rejected is None else "rejected", attempt_id, done))
+
+
+async def finish_again(
+    batch: Batch, item: PlanItem, attempt_id: str, raw: Mapping[str, Output], *, draft: bool
+) -> Finish:
+    """Finish from stored raw images.
+
+    Raises:
+        ResultLost, ResultInvalid: a raw image is gone, or cannot be finished.
+        StorageError, LedgerError: the files cannot be kept.
+    """
+    data = {role: await asyncio.to_thread(_read_raw, batch, output) for role, output in raw.items()}
+    return await finish_picture(batch, item, attempt_id, data, draft=draft)
 
 
 def _read_raw(batch: Batch, output: Output) -> bytes:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from assetmill.ledger import Ledger
 
 SQLITE_FILE = "sqlite:///"
+NO_LIMIT = 1_000_000  # what costs nothing may be sent again as often as it takes
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ def plan_only(settings: Settings, request: Request) -> Plan:
 
             history = books_of(stack.enter_context(Ledger.open(settings.ledger_url)), pack, endpoint)
         strip = settings.strip_provenance
-        return make_plan(pack, history, endpoint, library, selection=request.selection, strip=strip)
+        resend = settings.resend_unknown if endpoint.paid else NO_LIMIT
+        return make_plan(
+            pack, history, endpoint, library, selection=request.selection, strip=strip, resend_unknown=resend
+        )
 
 
 def _books_exist(url: str) -> bool:

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from assetmill.money import Cost
 from assetmill.providers.base import Job, JobState
 
 
@@ -42,7 +43,7 @@ class Progress:
         return sum(state is JobState.RUNNING for state in self.jobs.values())
 
     @property
-    def done(self) -> int:
+    def ended(self) -> int:
         """Pictures that will not change any more in this run."""
         return self.kept + self.failed
 
@@ -62,15 +63,25 @@ class Progress:
             self.jobs[job.id] = job.state
             self._tell()
 
-    def settled(self, job_id: str | None, *, kept: bool, cost_usd: Decimal | None, charged: bool) -> None:
-        """A picture is done, one way or the other."""
+    def charged(self, cost: Cost | None) -> None:
+        """An attempt was settled that cost something, or may have; None for one that cost nothing for certain."""
+        if cost is None:
+            return
+        if cost.estimate is not None:
+            self.cost_usd += cost.estimate
+        else:
+            self.unpriced += 1
+
+    def forget(self, job_id: str | None) -> None:
+        """A job is out of sight; its picture is not done."""
+        self.jobs.pop(job_id or "", None)
+        self._tell()
+
+    def done(self, job_id: str | None, *, kept: bool) -> None:
+        """A picture will not change any more in this run."""
         self.jobs.pop(job_id or "", None)
         self.kept += kept
         self.failed += not kept
-        if cost_usd is not None:
-            self.cost_usd += cost_usd
-        elif charged:
-            self.unpriced += 1
         self._tell()
 
     def _tell(self) -> None:

@@ -14,6 +14,8 @@ from assetmill.money import usd
 from assetmill.packs import Published
 from assetmill.planning.plan import Plan, State
 
+ExitCode = Literal[0, 1, 2, 3, 4, 5, 130]
+
 
 class Line(BaseModel):
     """One picture that is not there, and why."""
@@ -44,8 +46,10 @@ class BatchReport(BaseModel):
     planned: dict[str, int] = Field(description="Pictures by what the plan said of them.")
     generated: int = Field(description="Pictures that were paid for and kept in this run.")
     cached: int = Field(description="Pictures that were there already and cost nothing.")
+    shared: int = Field(0, description="Pictures that another attempt was at and has paid for.")
     refinished: int = Field(description="Of these, pictures that were finished again, for free.")
     failed: int = Field(description="Pictures that are not there.")
+    retried: int = Field(0, description="Attempts of this run that failed and were replaced by another one.")
     collected: int = Field(description="Attempts of earlier runs that were settled.")
     cost_usd: Decimal | None = Field(description="Sum of the estimates of this run's attempts; null if none is known.")
     unpriced: int = Field(description="Charged attempts without a known price; not in the sum.")
@@ -57,14 +61,16 @@ class BatchReport(BaseModel):
     store: str = Field(description="Address of the store.")
     failures: tuple[Line, ...] = Field(description="Pictures that are not there, and why.")
     stopped: str | None = Field(description="Why the run stopped before its end; null if it did not.")
-    exit_code: Literal[0, 1, 2, 3, 4, 5] = Field(description="As documented for the command line.")
+    exit_code: ExitCode = Field(description="As documented for the command line.")
 
     @property
     def sentence(self) -> str:
         """The run in one line."""
         made = f"{self.generated} generated" if self.generated else "nothing generated"
         parts = [made, f"{self.cached} cached"]
+        parts += [f"{self.shared} made by another run"] if self.shared else []
         parts += [f"{self.refinished} finished again"] if self.refinished else []
+        parts += [f"{self.retried} tried again"] if self.retried else []
         parts += [f"{self.failed} failed"] if self.failed else []
         spent = usd(self.cost_usd) + (f" and {self.unpriced} of unknown price" if self.unpriced else "")
         return f"{', '.join(parts)}; {spent}; {self.elapsed_s:.0f} s"
@@ -77,7 +83,7 @@ def build_report(
     """Put the report together from what happened."""
     failures = _failures(batch, plan)
     outcomes = batch.outcomes.values()
-    fresh = [o for o in outcomes if o.good and o.item.state is not State.CACHED]
+    fresh = [o for o in outcomes if o.good and o.item.state is not State.CACHED and not o.followed]
     there = [o for o in outcomes if o.good and o.item.state is State.CACHED]
     known = batch.progress.cost_usd if not batch.progress.unpriced or batch.progress.cost_usd else None
     return BatchReport(
@@ -90,8 +96,10 @@ def build_report(
         planned={str(state): count for state, count in plan.counts().items()},
         generated=len(fresh),
         cached=len(there),
+        shared=sum(o.good and o.followed for o in outcomes),
         refinished=sum(o.item.refinish for o in there),
         failed=len(failures),
+        retried=batch.retried,
         collected=collected,
         cost_usd=known,
         unpriced=batch.progress.unpriced,
@@ -141,7 +149,7 @@ def _line(outcome: Outcome) -> Line:
 
 def _exit_code(
     ended: AssetmillError | None, failures: tuple[Line, ...], choices: dict[str, Choice]
-) -> Literal[0, 1, 2, 3, 4, 5]:
+) -> ExitCode:
     """An asset with one good candidate is there; every other failure counts."""
     if ended is not None:
         return ended.exit_code  # type: ignore[return-value]  # the tree's exit codes are exactly these

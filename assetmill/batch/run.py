@@ -8,20 +8,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from assetmill.batch.attempt import STOPS_BATCH, generate
+from assetmill.batch.admission import Pass
 from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.finish import refinish
+from assetmill.batch.follow import follow
+from assetmill.batch.generate import generate
+from assetmill.batch.interrupt import withdraw_queued
 from assetmill.batch.page import write_gallery
 from assetmill.batch.report import BatchReport, build_report
 from assetmill.batch.results import Choice, choose, publish_pack
 from assetmill.batch.session import plan_batch
-from assetmill.batch.settle import settle_open
-from assetmill.batch.window import Slot
-from assetmill.errors import AssetmillError, AttemptError, LedgerError, NotDelivered, StorageError
+from assetmill.batch.settling import settle_for_run
+from assetmill.errors import (
+    AssetmillError,
+    AttemptError,
+    LedgerError,
+    ProviderRefused,
+    QueueStalled,
+    StorageError,
+)
 from assetmill.ledger import Output
 from assetmill.packs import Published
 from assetmill.planning.history import History
 from assetmill.planning.plan import Plan, PlanItem, Selection, State
+
+STOPS_BATCH = (ProviderRefused, LedgerError, StorageError, QueueStalled)
 
 
 class Steps:
@@ -29,11 +40,11 @@ class Steps:
 
     async def settle(self, batch: Batch) -> int:
         """Settle what earlier runs left open."""
-        return await settle_open(batch)
+        return await settle_for_run(batch)
 
-    async def generate(self, batch: Batch, item: PlanItem, slot: Slot) -> Outcome:
+    async def generate(self, batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
         """Make one picture."""
-        return await generate(batch, item, slot)
+        return await generate(batch, item, entry)
 
     async def refinish(
         self, batch: Batch, items: tuple[PlanItem, ...], raws: Mapping[str, Mapping[str, Output]]
@@ -64,6 +75,7 @@ async def run_batch(batch: Batch, selection: Selection, channel: str, steps: Ste
         result = await _steps(batch, selection, channel, steps)
     except asyncio.CancelledError:
         state = "interrupted"
+        await asyncio.shield(withdraw_queued(batch))
         raise
     else:
         state = "stopped" if batch.ended else "finished"
@@ -108,8 +120,10 @@ async def _steps(batch: Batch, selection: Selection, channel: str, steps: Steps)
 
 def _start(batch: Batch, plan: Plan, history: History) -> None:
     """Count what lies ahead, and note what is there already."""
-    batch.progress.total = len(plan.to_pay)
+    batch.progress.total = len(plan.to_pay) + plan.counts()[State.OPEN]
     for item in plan.items:
+        if item.state is State.BLOCKED:
+            batch.raws.offer(item.key, None)
         if item.state is not State.CACHED:
             continue
         batch.progress.cached += 1
@@ -119,14 +133,11 @@ def _start(batch: Batch, plan: Plan, history: History) -> None:
             done = history.finishes[item.attempt_id or "", item.finish_fingerprint]
             status = "kept" if done.rejected is None else "rejected"
             batch.outcomes[item.key] = Outcome(item, status, item.attempt_id, done)
-    for item in plan.items:
-        if item.state in (State.BLOCKED, State.OPEN):
-            batch.raws.offer(item.key, None)
 
 
 async def _make(batch: Batch, plan: Plan, history: History, steps: Steps) -> None:
     batch.progress.say("generating")
-    jobs = [_one(batch, item, steps) for item in plan.to_pay]
+    jobs = [_one(batch, item, steps) for item in plan.items if item.state.paid or item.state is State.OPEN]
     if plan.to_refinish:
         jobs.append(_again(batch, plan.to_refinish, history, steps))
     async with asyncio.TaskGroup() as group:
@@ -148,26 +159,48 @@ async def _again(batch: Batch, items: tuple[PlanItem, ...], history: History, st
 
 
 async def _one(batch: Batch, item: PlanItem, steps: Steps) -> None:
-    """One picture, once what it is drawn from is there and a slot is free.
+    """One picture, once what it is drawn from is there and it may be sent.
 
     An error that concerns the whole batch ends it instead of raising: what is outstanding is still collected. One
     that nobody foresaw concerns this picture alone; its row stays as it is, for the next run to settle.
     """
-    for name in item.asset.references:
-        await batch.raws.settled(name)
-    slot = await batch.window.acquire()
     try:
-        if batch.ended is None:
-            await steps.generate(batch, item, slot)
-        else:
-            _give_up(batch, item, "unsent", NotDelivered(f"not sent: {batch.ended.message}"))
+        if item.state is State.OPEN and await _followed(batch, item):
+            return
+        for name in item.asset.references:
+            await batch.raws.settled(name)
+        entry = await _enter(batch, item)
+        if entry is not None:
+            try:
+                await steps.generate(batch, item, entry)
+            finally:
+                entry.close()
     except STOPS_BATCH as error:
         batch.end(error)
         _give_up(batch, item, "failed", error)
     except Exception as error:  # noqa: BLE001  told in the report
         _give_up(batch, item, "failed", _fault(error))
-    finally:
-        slot.release()
+
+
+async def _followed(batch: Batch, item: PlanItem) -> bool:
+    """Whether another attempt that is at this picture has brought it."""
+    outcome = await follow(batch, item, item.attempt_id or "")
+    if outcome is not None:
+        batch.report(outcome)
+    return outcome is not None
+
+
+async def _enter(batch: Batch, item: PlanItem) -> Pass | None:
+    """The right to send, or None for a picture that is not sent any more; it is reported then."""
+    workflow = item.made.workflow if item.made else ""
+    try:
+        return await batch.admission.enter(workflow)
+    except ProviderRefused as error:
+        batch.end(error)
+        _give_up(batch, item, "unsent", error)
+    except AssetmillError as error:
+        _give_up(batch, item, "unsent", error)
+    return None
 
 
 def _fault(error: Exception) -> AssetmillError:

@@ -12,9 +12,12 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
+from assetmill.batch.admission import Admission
 from assetmill.batch.context import Batch, RawImages
-from assetmill.batch.prepare import Request, books_of
+from assetmill.batch.desk import holding_claims
+from assetmill.batch.prepare import NO_LIMIT, Request, books_of
 from assetmill.batch.progress import new_progress
+from assetmill.batch.settling import new_owner, new_provider
 from assetmill.batch.window import Window
 from assetmill.clock import Clock
 from assetmill.ledger import Ledger, Run
@@ -22,8 +25,8 @@ from assetmill.localpod.process import draft_endpoint
 from assetmill.manifest import load_pack
 from assetmill.planning.history import History
 from assetmill.planning.plan import Plan, Selection, make_plan
+from assetmill.providers.breakers import Breakers
 from assetmill.providers.endpoints import Endpoint, resolve_endpoint
-from assetmill.providers.runpod import RunPodProvider
 from assetmill.settings import Settings
 from assetmill.storage import Store, open_store
 from assetmill.workflows.library import load_library
@@ -46,30 +49,39 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
         stack.callback(ledger.close)
         await asyncio.to_thread(_try_to_write, store, run_id)
         endpoint = await stack.enter_async_context(_running(endpoint, settings))
-        window = Window(endpoint.max_workers, settings.queue_ahead)
-        provider = RunPodProvider(endpoint, clock, window=window.size, stall_s=settings.queue_stall_s)
+        progress, owner = new_progress(), new_owner(settings, run_id)
+        provider = new_provider(endpoint, settings, clock, progress)
         stack.push_async_callback(provider.aclose)
         batch = Batch(
-            run_id=run_id,
-            pack=pack,
+            owner=owner,
             endpoint=endpoint,
             provider=provider,
             ledger=ledger,
             store=store,
-            library=library,
             clock=clock,
-            window=window,
-            progress=new_progress(),
+            progress=progress,
+            run_id=run_id,
+            pack=pack,
+            settings=settings,
+            library=library,
+            admission=_admission(endpoint, settings, clock),
             limits=(settings.execution_timeout_s * 1000, settings.job_ttl_s * 1000),
             strip=settings.strip_provenance,
             raws=RawImages(store),
+            resend_unknown=settings.resend_unknown if endpoint.paid else NO_LIMIT,
         )
         run = Run(
             run_id, pack.game.id, pack.pack.id, str(request.manifest), endpoint.kind, endpoint.name, endpoint.draft,
             clock.now(),
         )  # fmt: skip
         await asyncio.to_thread(ledger.begin_run, run)
+        await stack.enter_async_context(holding_claims(ledger, owner, clock, progress))
         yield batch
+
+
+def _admission(endpoint: Endpoint, settings: Settings, clock: Clock) -> Admission:
+    window = Window(endpoint.max_workers, settings.queue_ahead)
+    return Admission(window, Breakers(clock.monotonic, settings.worker_idle_s), clock)
 
 
 def _try_to_write(store: Store, run_id: str) -> None:
@@ -95,7 +107,11 @@ async def plan_batch(batch: Batch, selection: Selection) -> tuple[Plan, History]
 
     def work() -> tuple[Plan, History]:
         history = books_of(batch.ledger, batch.pack, batch.endpoint)
-        plan = make_plan(batch.pack, history, batch.endpoint, batch.library, selection=selection, strip=batch.strip)
+        plan = make_plan(
+            batch.pack, history, batch.endpoint, batch.library, selection=selection, strip=batch.strip,
+            resend_unknown=batch.resend_unknown,
+        )  # fmt: skip
+        batch.unknowns = history.unknowns
         return plan, history
 
     return await asyncio.to_thread(work)

@@ -1,104 +1,172 @@
-"""Attempts that an earlier run left open: paid for, and perhaps still to be had.
+"""Attempts that were left open: paid for, and perhaps still to be had.
 
-A job is asked for at the endpoint that it was sent to, by its own id. What is collected counts as a picture
-that is there; what is gone is settled as lost. Nothing is ever sent from here.
+A job is asked for at the endpoint that it was sent to, by its own id; one whose answer was lost is looked for by our
+own key. What is collected counts as a picture that is there; what is gone is settled as lost. Nothing is ever sent
+from here, and only the holder of an attempt's claim settles it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
 
-import httpx
-
-from assetmill.batch.attempt import Sent, job_facts, take, withdraw
-from assetmill.batch.context import Batch
-from assetmill.errors import AssetmillError, AttemptError, NotDelivered, OutcomeUnknown, QueueStalled, ResultLost
-from assetmill.ledger import NO_FACTS, Facts, OpenAttempt, Settlement, Status
+from assetmill.batch.collect import Sent, ending, possible_cost, take
+from assetmill.batch.desk import Desk
+from assetmill.batch.withdraw import withdraw
+from assetmill.clock import Clock
+from assetmill.errors import (
+    AttemptError,
+    ClaimLost,
+    NeverArrived,
+    NotDelivered,
+    OutcomeUnknown,
+    ProviderRefused,
+    QueueStalled,
+    ResultExpired,
+    ResultLost,
+)
+from assetmill.ledger import NO_FACTS, Facts, Ledger, OpenAttempt, Owner, Settlement, Status, is_gone
 from assetmill.money import Cost, attempt_cost, no_cost
-
-PROBE_S = 5.0
-ANSWER_DUE = timedelta(minutes=10)  # longer than all tries at sending one request take
+from assetmill.providers.base import Job
 
 
-async def settle_open(batch: Batch) -> int:
-    """Settle every open attempt of this game that can be decided, and return how many that were.
+async def claim_of(ledger: Ledger, owner: Owner, clock: Clock, attempt_id: str) -> OpenAttempt | None:
+    """Claim an attempt that is open and nobody's; it as it stands now, or None if it cannot be had.
 
-    An attempt that nobody can make sense of stays open, and is told; it does not keep the others waiting.
+    Its `claimed_until` is that of whoever had it before: until then that one may have been sending.
 
     Raises:
-        ProviderRefused, LedgerError, StorageError: once all have been tried.
+        LedgerError: the books are unavailable.
     """
-    attempts = await asyncio.to_thread(batch.ledger.open_attempts, game=batch.pack.game.id)
-    results = await asyncio.gather(*(_settle(batch, attempt) for attempt in attempts), return_exceptions=True)
-    for attempt, result in zip(attempts, results, strict=True):
-        if isinstance(result, AssetmillError):
-            raise result
-        if isinstance(result, BaseException):
-            batch.progress.say(f"attempt {attempt.attempt_id} stays open: {type(result).__name__}: {result}")
-    return sum(result is True for result in results)
+
+    def work() -> OpenAttempt | None:
+        seen = ledger.open_attempt(attempt_id)
+        if seen is None:
+            return None
+        now = clock.now()
+        gone = seen.owner if is_gone(seen.owner_place) else None
+        if not ledger.claim(attempt_id, owner.claim(now), now=now, gone=gone):
+            return None
+        mine = ledger.open_attempt(attempt_id)
+        return replace(mine, claimed_until=seen.claimed_until) if mine else None
+
+    return await asyncio.to_thread(work)
 
 
-async def _settle(batch: Batch, attempt: OpenAttempt) -> bool:
-    here = attempt.endpoint_url == batch.endpoint.url
-    if attempt.status is Status.COLLECTED:
-        return await _keep(batch, attempt)
-    if attempt.draft and not here and not await _answers(attempt.endpoint_url):
-        gone = ResultLost("the draft endpoint that ran it has ended", job_id=attempt.job_id)
-        return await _close(batch, attempt, Status.LOST, gone, no_cost("draft"))
-    if not here:
+async def carry_on(desk: Desk, attempt: OpenAttempt, *, wait: bool) -> bool:
+    """Bring a claimed attempt to its end, if that can be done.
+
+    Args:
+        desk: of the endpoint that it was sent to.
+        attempt: as it stands.
+        wait: watch a job that still runs to its end; otherwise leave it open.
+
+    Returns:
+        Whether it is settled.
+
+    Raises:
+        ProviderRefused, LedgerError, StorageError.
+    """
+    try:
+        if attempt.status is Status.COLLECTED:
+            return await _keep(desk, attempt)
+        if attempt.job_id is None:
+            return await _find(desk, attempt, wait=wait)
+        return await _collect(desk, attempt, attempt.job_id, wait=wait)
+    except ClaimLost:
         return False
-    if attempt.job_id is None:
-        if batch.clock.now() - attempt.intended_at < ANSWER_DUE:
-            return False  # another run may be sending it at this moment
-        unknown = OutcomeUnknown("sent, and no answer was seen; it may have been charged")
-        return await _close(batch, attempt, Status.LOST, unknown, attempt_cost(attempt.price_per_s_usd, None, None))
-    return await _collect(batch, attempt, attempt.job_id)
+    except ProviderRefused as error:
+        if not attempt.draft:
+            raise
+        return await _gone(desk, attempt, error)
 
 
-async def _keep(batch: Batch, attempt: OpenAttempt) -> bool:
-    """Its raw images are stored: only the final row is missing."""
+async def _keep(desk: Desk, attempt: OpenAttempt) -> bool:
+    """Its raw images are stored: only the final row is missing; finishing them is free and comes later."""
     cost = attempt_cost(attempt.price_per_s_usd, attempt.execution_ms, attempt.queue_ms, source=attempt.price_source)
-    settlement = Settlement(Status.KEPT, batch.clock.now(), cost)
-    await asyncio.to_thread(batch.ledger.settle, attempt.attempt_id, settlement)
+    await desk.settle(attempt.attempt_id, Settlement(Status.KEPT, desk.clock.now(), cost))
     return True
 
 
-async def _answers(url: str) -> bool:
-    """Whether anything listens at an endpoint's address, so that another run may still be at its job."""
-    try:
-        async with httpx.AsyncClient(timeout=PROBE_S) as client:
-            await client.get(f"{url}/health")
-    except httpx.HTTPError:
-        return False
-    return True
+async def _find(desk: Desk, attempt: OpenAttempt, *, wait: bool) -> bool:
+    """Sent, and no answer was written down: look for the job by our own key before anybody sends again."""
+    last_sent = max(attempt.intended_at, attempt.claimed_until or attempt.intended_at)
+    age_s = max(0.0, (desk.clock.now() - last_sent).total_seconds())
+    sighting = await desk.provider.find(attempt.attempt_id, age_s=age_s)
+    if sighting.unanswered:
+        return await _unreachable(desk, attempt, NotDelivered(sighting.evidence))
+    if sighting.job_id is not None:
+        job_id, at, by = sighting.job_id, attempt.intended_at, desk.owner.id
+        await asyncio.to_thread(desk.ledger.submitted, attempt.attempt_id, job_id=job_id, at=at, by=by)
+        return await _collect(desk, attempt, job_id, wait=wait)
+    if sighting.absent:
+        never = NeverArrived(f"it never arrived: {sighting.evidence}")
+        return await _close(desk, attempt, Status.FAILED, never, no_cost("nothing was accepted"))
+    words = f"sent, and no answer was seen; it may have been charged: {sighting.evidence}"
+    return await _close(desk, attempt, Status.LOST, OutcomeUnknown(words), _possible(attempt))
 
 
-async def _collect(batch: Batch, attempt: OpenAttempt, job_id: str) -> bool:
-    """Watch the job to its end and keep what it made; an endpoint out of reach leaves the attempt open."""
-    started = batch.clock.monotonic()
-    sent = Sent(attempt.attempt_id, attempt.expected_outputs, attempt.submitted_at or attempt.intended_at, started)
-    cost, facts = attempt_cost(attempt.price_per_s_usd, None, None), NO_FACTS
+async def _collect(desk: Desk, attempt: OpenAttempt, job_id: str, *, wait: bool) -> bool:
+    """Watch the job and keep what it made; an endpoint out of reach leaves the attempt open."""
+    sent = _sent(attempt, job_id)
+    job: Job | None = None
     try:
-        job = await batch.provider.wait(job_id)
-        facts = job_facts(job, sent.submitted_at)
-        cost = attempt_cost(attempt.price_per_s_usd, job.execution_ms, job.delay_ms, source=attempt.price_source)
-        await take(batch, sent, job)
-    except NotDelivered:
-        return False
+        job = await _job(desk, sent, wait=wait)
+        if not job.state.terminal:
+            return False
+        await take(desk, sent, job)
+    except NotDelivered as error:
+        return await _unreachable(desk, attempt, error)
     except QueueStalled as error:
-        return await withdraw(batch, sent, job_id, error)
+        return await withdraw(desk, sent, error)
     except AttemptError as error:
         status = Status.LOST if isinstance(error, ResultLost) else Status.FAILED
-        return await _close(batch, attempt, status, error, cost, facts)
-    settlement = Settlement(Status.KEPT, batch.clock.now(), cost)
-    await asyncio.to_thread(batch.ledger.settle, attempt.attempt_id, settlement)
+        return await _close(desk, attempt, status, error, sent.cost(job), sent.facts(job))
+    await desk.settle(attempt.attempt_id, Settlement(Status.KEPT, desk.clock.now(), sent.cost(job)))
     return True
+
+
+async def _job(desk: Desk, sent: Sent, *, wait: bool) -> Job:
+    age_s = (desk.clock.now() - sent.submitted_at).total_seconds()
+    try:
+        job = await desk.provider.look(sent.job_id, age_s=age_s)
+    except NotDelivered:
+        if not wait or desk.endpoint.draft:
+            raise
+    else:
+        if job.state.terminal or not wait:
+            return job
+    return await desk.provider.wait(sent.job_id, desk.progress.observed, age_s=age_s)
+
+
+async def _unreachable(desk: Desk, attempt: OpenAttempt, error: NotDelivered) -> bool:
+    """Out of reach: it stays open, unless it was a draft, whose endpoint ends with its run and cost nothing."""
+    return await _gone(desk, attempt, error) if attempt.draft else False
+
+
+async def _gone(desk: Desk, attempt: OpenAttempt, error: NotDelivered | ProviderRefused) -> bool:
+    words = f"the draft endpoint that had it has ended: {error.message}"
+    return await _close(desk, attempt, Status.LOST, ResultExpired(words), no_cost("draft"))
+
+
+def _sent(attempt: OpenAttempt, job_id: str) -> Sent:
+    return Sent(
+        attempt_id=attempt.attempt_id,
+        job_id=job_id,
+        outputs=attempt.expected_outputs,
+        submitted_at=attempt.submitted_at or attempt.intended_at,
+        usd_per_s=attempt.price_per_s_usd,
+        price_source=attempt.price_source,
+        high_usd=attempt.planned_high_usd,
+    )
+
+
+def _possible(attempt: OpenAttempt) -> Cost:
+    return possible_cost(attempt.price_per_s_usd, attempt.planned_high_usd)
 
 
 async def _close(
-    batch: Batch, attempt: OpenAttempt, status: Status, error: AttemptError, cost: Cost, facts: Facts = NO_FACTS
+    desk: Desk, attempt: OpenAttempt, status: Status, error: AttemptError, cost: Cost, facts: Facts = NO_FACTS
 ) -> bool:
-    settlement = Settlement(status, batch.clock.now(), cost, facts, error_class=error.code, error_text=error.message)
-    await asyncio.to_thread(batch.ledger.settle, attempt.attempt_id, settlement)
+    await desk.settle(attempt.attempt_id, ending(desk.clock.now(), status, cost, error, facts))
     return True

@@ -6,24 +6,9 @@ nothing. RunPod itself never runs more than its max workers.
 
 from __future__ import annotations
 
-import asyncio
-
-
-class Slot:
-    """The right to have one job outstanding; giving it back twice is harmless."""
-
-    def __init__(self, window: Window) -> None:
-        self._window: Window | None = window
-
-    def release(self) -> None:
-        """Give it back: the job has ended, or was never sent."""
-        window, self._window = self._window, None
-        if window is not None:
-            window.give_back()
-
 
 class Window:
-    """Slots of one endpoint within one run.
+    """Slots of one endpoint within one run. It counts; who waits for one waits elsewhere.
 
     Args:
         max_workers: workers that the endpoint may run.
@@ -32,13 +17,29 @@ class Window:
 
     def __init__(self, max_workers: int, queue_ahead: int) -> None:
         self.size = max_workers * (1 + queue_ahead)
-        self._slots = asyncio.Semaphore(self.size)
+        self._taken = 0
 
-    async def acquire(self) -> Slot:
-        """Wait for a slot, in the order of asking."""
-        await self._slots.acquire()
-        return Slot(self)
+    @property
+    def free(self) -> bool:
+        """Whether there is a slot."""
+        return self._taken < self.size
+
+    def take(self) -> None:
+        """Take a slot.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not self.free:
+            raise ValueError("no slot is free")
+        self._taken += 1
 
     def give_back(self) -> None:
-        """Let the next one in; `Slot.release` calls this once."""
-        self._slots.release()
+        """Give a slot back; its job has ended, or was never sent.
+
+        Raises:
+            ValueError: none is taken.
+        """
+        if not self._taken:
+            raise ValueError("no slot is taken")
+        self._taken -= 1

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from assetmill import __version__
+from assetmill.cli.ledger import ledger_app
 from assetmill.cli.outcome import ERR, guarded
 from assetmill.errors import UsageError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 workflows_app = typer.Typer(help="The ComfyUI workflows.", no_args_is_help=True)
 app.add_typer(workflows_app, name="workflows")
+app.add_typer(ledger_app, name="ledger")
 
 Manifest = Annotated[Path, typer.Argument(help="YAML or CSV manifest.", metavar="MANIFEST")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -86,6 +88,20 @@ def run(
 
 @app.command()
 @guarded
+def settle(
+    *, game: Annotated[str | None, typer.Option("--game", metavar="ID", help="Only this game.")] = None,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", metavar="URL", help="Only this address.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch jobs that still run to their end.")] = False,
+    as_json: AsJson = False,
+) -> int:  # fmt: skip
+    """Collect jobs that were sent and never settled; sends nothing. Results live 30 minutes."""
+    from assetmill.cli.settle import settle as settle_open
+
+    return settle_open(game, endpoint, wait=wait, as_json=as_json)
+
+
+@app.command()
+@guarded
 def report(
     by: Annotated[str, typer.Option("--by", metavar="COLUMN,..", help="Group by: day, game, type, provider ...")] = (
         "day,game,type,provider"
@@ -138,18 +154,29 @@ def serve(
     cold_start: Annotated[float, typer.Option(min=0, help="Seconds before a worker's first job.")] = 0.0,
     idle_timeout: Annotated[float, typer.Option(min=0, help="Seconds until an idle worker goes away.")] = 5.0,
     announce: Annotated[bool, typer.Option(help="Print one JSON line with the address when ready.")] = False,
+    faults: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON rules of what goes wrong.")] = None,
+    faults_by_request: Annotated[
+        bool, typer.Option("--faults-by-request", help="Jobs and calls may ask for faults of their own.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of the faults' luck; the same one, the same luck.")] = None,
+    speed: Annotated[float, typer.Option(help="Let the endpoint's time run this many times as fast.")] = 1.0,
+    remote_workers: Annotated[
+        bool, typer.Option("--remote-workers", help="Draw nothing: processes on RunPod's worker SDK do the jobs.")
+    ] = False,
 ) -> int:  # fmt: skip
     """Run a RunPod-compatible endpoint on this machine that draws placeholder art."""
-    from assetmill.cli.serve import serve_drafts
-    from assetmill.localpod import PodConfig
+    from assetmill.cli.serve import pod_clock, serve_drafts
+    from assetmill.localpod import DRAFT_ENDPOINT, NO_FAULTS, PodConfig, read_faults_file
     from assetmill.settings import load_settings
 
     key = load_settings().serve_key
     config = PodConfig(
         api_key=key.get_secret_value() if key else None, workers=workers, port=port, exec_seconds=exec_seconds,
-        cold_start_s=cold_start, idle_timeout_s=idle_timeout,
+        cold_start_s=cold_start, idle_timeout_s=idle_timeout, faults_by_request=faults_by_request,
+        faults=read_faults_file(faults) if faults else NO_FAULTS, remote_workers=remote_workers,
+        endpoint_id="local" if remote_workers else DRAFT_ENDPOINT,
     )  # fmt: skip
-    return serve_drafts(config, announce=announce)
+    return serve_drafts(config, pod_clock(seed, speed), announce=announce)
 
 
 @app.command()

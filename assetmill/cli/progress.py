@@ -46,7 +46,7 @@ def _live(console: Console) -> Iterator[Listener]:
                 task,
                 description=progress.message,
                 total=total,
-                completed=progress.done,
+                completed=progress.ended,
                 more=line(progress, eta(progress)),
             )
 
@@ -67,10 +67,10 @@ class _Plain:
         if progress.message != self._message:
             self._message = progress.message
             self._console.print(progress.message, soft_wrap=True)
-        last = progress.total and progress.done == progress.total
+        last = progress.total and progress.ended == progress.total
         if progress.total and (last or now - self._said_at >= PLAIN_EVERY_S):
             self._said_at = now
-            counts = f"{progress.done}/{progress.total} done"
+            counts = f"{progress.ended}/{progress.total} done"
             self._console.print(f"{counts}, {line(progress, eta_s)}", soft_wrap=True)
 
 
@@ -84,9 +84,9 @@ class _Eta:
         now = time.monotonic()
         if progress.jobs and self._began is None:
             self._began = now
-        if self._began is None or progress.done < ETA_AFTER or progress.done >= progress.total:
+        if self._began is None or progress.ended < ETA_AFTER or progress.ended >= progress.total:
             return None
-        return (now - self._began) / progress.done * (progress.total - progress.done)
+        return (now - self._began) / progress.ended * (progress.total - progress.ended)
 
 
 def line(progress: Progress, eta_s: float | None) -> str:

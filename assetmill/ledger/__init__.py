@@ -4,6 +4,8 @@
 """
 
 from assetmill.ledger.book import Ledger
+from assetmill.ledger.claims import Claim, Owner, is_gone, place_of_this_process
+from assetmill.ledger.receipts import Receipt, read_receipt, write_receipt
 from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter
 from assetmill.ledger.values import (
     NO_FACTS,
@@ -21,6 +23,7 @@ __all__ = [
     "EVERYTHING",
     "NO_FACTS",
     "OPEN_STATUSES",
+    "Claim",
     "Details",
     "Facts",
     "Finish",
@@ -28,9 +31,15 @@ __all__ = [
     "Ledger",
     "OpenAttempt",
     "Output",
+    "Owner",
     "Picture",
+    "Receipt",
     "RowFilter",
     "Run",
     "Settlement",
     "Status",
+    "is_gone",
+    "place_of_this_process",
+    "read_receipt",
+    "write_receipt",
 ]

@@ -2,27 +2,28 @@
 
 Whoever sends a paid request calls `intend` before it, `submitted` right after the answer, `collected`
 when the raw images are stored, and `settle` once. Every method is one short transaction and may be called
-from any thread. A settled row never changes again, whoever asks; nothing is ever deleted. The ledger knows
+from any thread. A settled row never changes again, whoever asks; nothing is ever deleted. With `by`, a step
+succeeds only while the attempt is that owner's: of two processes that settle it, one does. The ledger knows
 no prices, no provider and no store: it writes down what it is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Table, and_, insert, or_, select, update
+from sqlalchemy import and_, insert, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
-from assetmill.errors import LedgerError
+from assetmill.errors import ClaimLost, LedgerError
 from assetmill.ledger import reads
-from assetmill.ledger.codec import short_text, write_map, write_outputs
+from assetmill.ledger.claims import Claim
+from assetmill.ledger.codec import write_map, write_outputs
 from assetmill.ledger.engine import Database, is_sqlite, open_engine
+from assetmill.ledger.receipts import Receipt, Row, attempt_of
 from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter
 from assetmill.ledger.schema import upgrade
 from assetmill.ledger.tables import attempts, finishes, runs
@@ -37,9 +38,24 @@ from assetmill.ledger.values import (
     Settlement,
     Status,
 )
+from assetmill.ledger.writes import (
+    WITH_PICTURE,
+    change,
+    claimed,
+    described,
+    final,
+    known,
+    plain,
+    refuse_duplicate,
+    refuse_second_payer,
+    require_attempt,
+    require_run,
+    restore_row,
+    take_over,
+    without_secrets,
+)
 
 MAX_SEED = 2**53 - 1
-MAIN_ROLE = "image"
 UNFINISHED = "running"
 
 
@@ -91,8 +107,8 @@ class Ledger:
             LedgerError: the id is taken, or the ledger is unavailable.
         """
         with self._database.write() as connection:
-            _refuse_duplicate(connection, runs, runs.c.run_id == run.run_id, f"run {run.run_id}")
-            connection.execute(insert(runs).values(**_plain(run), state=UNFINISHED))
+            refuse_duplicate(connection, runs, runs.c.run_id == run.run_id, f"run {run.run_id}")
+            connection.execute(insert(runs).values(**plain(run), state=UNFINISHED))
 
     def end_run(self, run_id: str, *, state: str, ended_at: datetime, kept: int, failed: int, cached: int) -> None:
         """Write down how a run ended; a resumed run may end again.
@@ -113,41 +129,83 @@ class Ledger:
             if connection.execute(update(runs).where(runs.c.run_id == run_id).values(ending)).rowcount != 1:
                 raise LedgerError(f"no run {run_id} in the ledger")
 
-    def intend(self, intent: Intent) -> None:
+    def intend(self, intent: Intent, claim: Claim | None = None) -> None:
         """Commit an attempt, status submitting. The paid request may leave only after this returns.
 
+        Args:
+            intent: what is about to be sent.
+            claim: who looks after it; None for a process that has the books to itself.
+
         Raises:
+            AlreadyTaken: another attempt is at the same picture, or has made it.
             LedgerError: the id is taken, the run was not begun, the seed is not below 2**53, or the ledger is
                 unavailable.
         """
         if not 0 <= intent.seed <= MAX_SEED:
             raise LedgerError(f"seed {intent.seed} is not from 0 to 2**53 - 1", hint="JSON readers would round it")
-        row = _plain(intent) | {
+        row = plain(intent) | {
             "inputs": write_map(intent.inputs),
             "expected_outputs": write_map(intent.expected_outputs),
             "outputs": "{}",
-            "endpoint_url": _without_secrets(intent.endpoint_url),
+            "endpoint_url": without_secrets(intent.endpoint_url),
             "status": Status.SUBMITTING,
         }
         with self._database.write() as connection:
             same = attempts.c.attempt_id == intent.attempt_id
-            _refuse_duplicate(connection, attempts, same, f"attempt {intent.attempt_id}")
-            _require_run(connection, intent.run_id)
-            connection.execute(insert(attempts).values(row))
+            refuse_duplicate(connection, attempts, same, f"attempt {intent.attempt_id}")
+            require_run(connection, intent.run_id)
+            refuse_second_payer(connection, intent, lock=not is_sqlite(self._database.engine))
+            connection.execute(insert(attempts).values(row | claimed(claim)))
 
-    def submitted(self, attempt_id: str, *, job_id: str, at: datetime) -> None:
+    def claim(self, attempt_id: str, claim: Claim, *, now: datetime, gone: str | None = None) -> bool:
+        """Take an open attempt over from nobody, from an owner whose time is up, or from `gone`.
+
+        Args:
+            attempt_id: the attempt.
+            claim: the new owner's.
+            now: aware time.
+            gone: owner that is known to have ended.
+
+        Returns:
+            Whether it is the new owner's now; of two that try, one succeeds.
+        """
+        with self._database.write() as connection:
+            return take_over(connection, attempt_id, claim, now, gone)
+
+    def renew(self, claim: Claim) -> int:
+        """Make all open attempts of an owner good for longer, and return how many there are."""
+        mine = and_(attempts.c.owner == claim.owner, attempts.c.status.in_(OPEN_STATUSES))
+        with self._database.write() as connection:
+            return connection.execute(update(attempts).where(mine).values(claimed_until=claim.until)).rowcount
+
+    def release(self, owner: str, at: datetime) -> None:
+        """Give up all claims of an owner, so that others need not wait for their time to be up."""
+        mine = and_(attempts.c.owner == owner, attempts.c.status.in_(OPEN_STATUSES))
+        with self._database.write() as connection:
+            connection.execute(update(attempts).where(mine).values(owner=None, claimed_until=at))
+
+    def submitted(self, attempt_id: str, *, job_id: str, at: datetime, by: str | None = None) -> None:
         """Commit the endpoint's job id, right after its answer. Saying the same twice is fine.
 
+        The id is written down whoever owns the attempt by now: nobody else may know it.
+
         Raises:
+            ClaimLost: it is written, and somebody else looks after the attempt now.
             LedgerError: the attempt is further on, has another job, or the job belongs to another attempt.
         """
         fresh = attempts.c.status == Status.SUBMITTING
         again = and_(attempts.c.status == Status.SUBMITTED, attempts.c.job_id == job_id)
-        change = {"status": Status.SUBMITTED, "job_id": job_id, "submitted_at": at}
+        values = {"status": Status.SUBMITTED, "job_id": job_id, "submitted_at": at}
         with self._database.write() as connection:
-            _change(connection, attempt_id, or_(fresh, again), change)
+            change(connection, attempt_id, or_(fresh, again), values, None)
+            owner = reads.owner(connection, attempt_id)
+        if by is not None and owner != by:
+            raise ClaimLost(f"attempt {attempt_id} is looked after by {owner} now", job_id=job_id)
 
-    def collected(self, attempt_id: str, *, outputs: tuple[Output, ...], at: datetime, facts: Facts = NO_FACTS) -> None:
+    def collected(
+        self, attempt_id: str, *, outputs: tuple[Output, ...], at: datetime, facts: Facts = NO_FACTS,
+        by: str | None = None,
+    ) -> None:  # fmt: skip
         """Commit that the raw images are stored; they cannot be lost any more. May be said again.
 
         Args:
@@ -155,32 +213,70 @@ class Ledger:
             outputs: where the raw images are, one per role.
             at: aware time.
             facts: the job's times and worker, while the endpoint still tells them.
+            by: owner; None for a process that has the books to itself.
 
         Raises:
+            ClaimLost: somebody else looks after the attempt now.
             LedgerError: the attempt has no job, or is settled, or there are no outputs.
         """
         if not outputs:
             raise LedgerError(f"attempt {attempt_id} was collected without any image")
-        change = {"status": Status.COLLECTED, "collected_at": at} | _described(outputs) | _known(facts)
+        values = {"status": Status.COLLECTED, "collected_at": at} | described(outputs) | known(facts)
         allowed = attempts.c.status.in_([Status.SUBMITTED, Status.COLLECTED])
         with self._database.write() as connection:
-            _change(connection, attempt_id, allowed, change)
+            change(connection, attempt_id, allowed, values, by)
 
-    def settle(self, attempt_id: str, settlement: Settlement) -> None:
+    def settle(self, attempt_id: str, settlement: Settlement, *, by: str | None = None) -> None:
         """Commit the final row. Of two processes that try, one succeeds.
 
         Kept and rejected attempts must have been collected: a picture that is not stored can be neither.
 
         Raises:
+            ClaimLost: somebody else looks after the attempt now.
             LedgerError: the attempt is settled already, is unknown, or was not collected first.
         """
-        status = settlement.status
-        if not status.settled:
-            raise LedgerError(f"{status} is not the end of an attempt")
-        pictured = status in (Status.KEPT, Status.REJECTED)
-        allowed = attempts.c.status.in_([Status.COLLECTED] if pictured else OPEN_STATUSES)
         with self._database.write() as connection:
-            _change(connection, attempt_id, allowed, _final(settlement))
+            change(connection, attempt_id, _from(settlement.status), final(settlement), by)
+
+    def receipt(self, attempt_id: str, settlement: Settlement) -> Receipt:
+        """The receipt of an attempt as it will be once it is settled like this; changes nothing.
+
+        Raises:
+            LedgerError: no such attempt.
+        """
+        with self._database.read() as connection:
+            require_attempt(connection, attempt_id)
+            attempt, run, finished = reads.whole(connection, attempt_id)
+        return Receipt(attempt_of(attempt | final(settlement)), run, tuple(finished))
+
+    def settle_as(self, receipt: Receipt, *, by: str | None = None) -> None:
+        """Commit the final row that a receipt holds, for an attempt whose receipt was stored first.
+
+        Raises:
+            ClaimLost: somebody else looks after the attempt now.
+            LedgerError: the attempt is settled already, or is unknown.
+        """
+        with self._database.write() as connection:
+            change(connection, receipt.attempt_id, attempts.c.status.in_(OPEN_STATUSES), receipt.attempt, by)
+
+    def restore(self, receipt: Receipt) -> bool:
+        """Put back what a receipt holds and the books do not; an open attempt becomes settled by it.
+
+        Returns:
+            Whether the attempt was not there, or was open; what is settled never changes.
+
+        Raises:
+            LedgerError: the receipt contradicts the books, such as a job of another attempt.
+        """
+        with self._database.write() as connection:
+            restore_row(connection, runs, receipt.run, ("run_id",))
+            new = restore_row(connection, attempts, receipt.attempt, ("attempt_id",))
+            if not new and not require_attempt(connection, receipt.attempt_id).settled:
+                change(connection, receipt.attempt_id, attempts.c.status.in_(OPEN_STATUSES), receipt.attempt, None)
+                new = True
+            for finish in receipt.finishes:
+                restore_row(connection, finishes, finish, ("attempt_id", "finish_fingerprint"))
+        return new
 
     def record_finish(self, finish: Finish) -> None:
         """Commit the finished files of an attempt; the same finish fingerprint replaces what stood there.
@@ -188,7 +284,7 @@ class Ledger:
         Raises:
             LedgerError: no such attempt or run, or the ledger is unavailable.
         """
-        row = _plain(finish) | {
+        row = plain(finish) | {
             "files": write_outputs(finish.files),
             "inputs": write_map(finish.inputs),
             "quality": write_map(finish.quality),
@@ -198,8 +294,8 @@ class Ledger:
         upsert = dialect.insert(finishes).values(row)
         rest = {name: value for name, value in row.items() if name not in keys}
         with self._database.write() as connection:
-            _require_run(connection, finish.run_id)
-            _require_attempt(connection, finish.attempt_id)
+            require_run(connection, finish.run_id)
+            require_attempt(connection, finish.attempt_id)
             connection.execute(upsert.on_conflict_do_update(index_elements=keys, set_=rest))
 
     def pictures(self, game: str) -> list[Picture]:
@@ -220,6 +316,11 @@ class Ledger:
         with self._database.read() as connection:
             return reads.open_attempts(connection, game=game)
 
+    def open_attempt(self, attempt_id: str) -> OpenAttempt | None:
+        """Read an attempt that has no end yet; None if it has one, or is not there."""
+        with self._database.read() as connection:
+            return next(iter(reads.open_attempts(connection, attempt_id=attempt_id)), None)
+
     def finishes(self, game: str) -> dict[tuple[str, str], Finish]:
         """Read the finishes of a game: (attempt id, finish fingerprint) -> finish."""
         with self._database.read() as connection:
@@ -237,6 +338,26 @@ class Ledger:
         """Count the attempts that were made at a generation fingerprint so far, whatever became of them."""
         with self._database.read() as connection:
             return reads.tries(connection, fingerprint)
+
+    def unknowns(self, game: str) -> dict[str, int]:
+        """Count, by generation fingerprint, the attempts of a game whose outcome nobody knows."""
+        with self._database.read() as connection:
+            return reads.unknowns(connection, game)
+
+    def attempt(self, attempt_id: str) -> dict[str, Any]:
+        """Read one row of the results table.
+
+        Raises:
+            LedgerError: no such attempt.
+        """
+        with self._database.read() as connection:
+            require_attempt(connection, attempt_id)
+            return reads.whole(connection, attempt_id)[0]
+
+    def finish_rows(self) -> list[Row]:
+        """Read all finishes as rows, for an audit."""
+        with self._database.read() as connection:
+            return reads.finish_rows(connection)
 
     def history(self, workflow: str, *, draft: bool = False) -> list[tuple[int, int, int]]:
         """Read how long jobs of a workflow took: (width, height, execution_ms), the newest 1,000, newest first.
@@ -268,81 +389,8 @@ class Ledger:
             return reads.all_runs(connection, game)
 
 
-def _plain(value: Run | Intent | Finish) -> dict[str, Any]:
-    return {field.name: getattr(value, field.name) for field in fields(value)}
-
-
-def _known(facts: Facts) -> dict[str, Any]:
-    told = {field.name: getattr(facts, field.name) for field in fields(facts)}
-    told |= {"worker_id": short_text(facts.worker_id), "gpu": short_text(facts.gpu)}
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def _described(outputs: tuple[Output, ...]) -> dict[str, Any]:
-    if not outputs:
-        return {}
-    main = next((output for output in outputs if output.role == MAIN_ROLE), outputs[0])
-    size = sum(output.bytes for output in outputs)
-    return {"outputs": write_outputs(outputs), "bytes": size, "sha256": main.sha256, "key": main.key}
-
-
-def _final(settlement: Settlement) -> dict[str, Any]:
-    cost = settlement.cost
-    final = {
-        "status": settlement.status,
-        "settled_at": settlement.settled_at,
-        "cost_low_usd": cost.low,
-        "cost_estimate_usd": cost.estimate,
-        "cost_high_usd": cost.high,
-        "cost_source": cost.source,
-        "quality_score": settlement.quality_score,
-        "error_class": settlement.error_class,
-        "error_text": short_text(settlement.error_text),
-    }
-    return final | _described(settlement.outputs) | _known(settlement.facts)
-
-
-def _change(connection: Connection, attempt_id: str, allowed: ColumnElement[bool], change: Mapping[str, Any]) -> None:
-    """Update one attempt if its state allows it; the check and the change are one statement."""
-    job_id = change.get("job_id")
-    if job_id is not None:
-        _refuse_foreign_job(connection, attempt_id, job_id)
-    statement = update(attempts).where(attempts.c.attempt_id == attempt_id, allowed).values(change)
-    if connection.execute(statement).rowcount == 1:
-        return
-    now = _require_attempt(connection, attempt_id)
-    settled = "; it is settled, and a settled row does not change" if now.settled else ""
-    raise LedgerError(f"attempt {attempt_id} is {now} and cannot become {change['status']}{settled}")
-
-
-def _require_attempt(connection: Connection, attempt_id: str) -> Status:
-    status = connection.execute(select(attempts.c.status).where(attempts.c.attempt_id == attempt_id)).scalar()
-    if status is None:
-        raise LedgerError(f"no attempt {attempt_id} in the ledger", hint="intend it first")
-    return Status(status)
-
-
-def _require_run(connection: Connection, run_id: str) -> None:
-    if connection.execute(select(runs.c.run_id).where(runs.c.run_id == run_id)).first() is None:
-        raise LedgerError(f"no run {run_id} in the ledger", hint="begin the run first")
-
-
-def _refuse_foreign_job(connection: Connection, attempt_id: str, job_id: str) -> None:
-    own = attempts.alias()
-    other = connection.execute(
-        select(attempts.c.attempt_id)
-        .join(own, own.c.endpoint == attempts.c.endpoint)
-        .where(own.c.attempt_id == attempt_id, attempts.c.job_id == job_id, attempts.c.attempt_id != attempt_id)
-    ).scalar()
-    if other is not None:
-        raise LedgerError(f"the job of attempt {attempt_id} already belongs to attempt {other}", job_id=job_id)
-
-
-def _refuse_duplicate(connection: Connection, table: Table, same: ColumnElement[bool], what: str) -> None:
-    if connection.execute(select(table.c[0]).where(same)).first() is not None:
-        raise LedgerError(f"{what} is in the ledger already", hint="ids are used once")
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+def _from(status: Status) -> ColumnElement[bool]:
+    """From where an attempt may come to this end."""
+    if not status.settled:
+        raise LedgerError(f"{status} is not the end of an attempt")
+    return attempts.c.status.in_([Status.COLLECTED] if status in WITH_PICTURE else OPEN_STATUSES)

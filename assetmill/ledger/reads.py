@@ -5,14 +5,14 @@ Nothing here writes. Rows become records by position, because a plan reads ten t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from assetmill.errors import LedgerError
+from assetmill.errors import LedgerError, OutcomeUnknown
 from assetmill.ledger.codec import read_map, read_outputs
 from assetmill.ledger.records import Details, OpenAttempt, Picture, RowFilter
 from assetmill.ledger.tables import attempts, finishes, runs
@@ -43,11 +43,15 @@ def details(connection: Connection, game: str) -> dict[str, Details]:
     return {row[0]: Details(*row) for row in connection.execute(statement)}
 
 
-def open_attempts(connection: Connection, *, game: str | None) -> list[OpenAttempt]:
-    """Attempts without an end, oldest first."""
+def open_attempts(
+    connection: Connection, *, game: str | None = None, attempt_id: str | None = None
+) -> list[OpenAttempt]:
+    """Attempts without an end, oldest first; of one game, or just one, if given."""
     statement = select(*_columns(OpenAttempt)).where(attempts.c.status.in_(OPEN_STATUSES))
     if game is not None:
         statement = statement.where(attempts.c.game == game)
+    if attempt_id is not None:
+        statement = statement.where(attempts.c.attempt_id == attempt_id)
     found = connection.execute(statement.order_by(attempts.c.intended_at, attempts.c.attempt_id)).mappings()
     return [_open_attempt(dict(row)) for row in found]
 
@@ -67,6 +71,35 @@ def tries(connection: Connection, fingerprint: str) -> int:
     """Number of attempts at a fingerprint."""
     statement = select(func.count()).select_from(attempts).where(attempts.c.fingerprint == fingerprint)
     return int(connection.execute(statement).scalar_one())
+
+
+def unknowns(connection: Connection, game: str) -> dict[str, int]:
+    """Number of attempts whose outcome nobody knows, by fingerprint."""
+    statement = (
+        select(attempts.c.fingerprint, func.count())
+        .where(attempts.c.game == game, attempts.c.status == Status.LOST, attempts.c.error_class == OutcomeUnknown.code)
+        .group_by(attempts.c.fingerprint)
+    )
+    return {fingerprint: int(count) for fingerprint, count in connection.execute(statement)}
+
+
+def whole(connection: Connection, attempt_id: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """An attempt, its run and its finishes, as mappings."""
+    attempt = connection.execute(select(attempts).where(attempts.c.attempt_id == attempt_id)).mappings().one()
+    run = connection.execute(select(runs).where(runs.c.run_id == attempt["run_id"])).mappings().one()
+    done = connection.execute(select(finishes).where(finishes.c.attempt_id == attempt_id)).mappings()
+    return dict(attempt), dict(run), [dict(row) for row in done]
+
+
+def owner(connection: Connection, attempt_id: str) -> str | None:
+    """Who looks after an attempt."""
+    found: str | None = connection.execute(select(attempts.c.owner).where(attempts.c.attempt_id == attempt_id)).scalar()
+    return found
+
+
+def finish_rows(connection: Connection) -> list[Mapping[str, Any]]:
+    """All finishes as mappings."""
+    return [dict(row) for row in connection.execute(select(finishes)).mappings()]
 
 
 def verdicts(connection: Connection, game: str) -> dict[tuple[str, str], str | None]:

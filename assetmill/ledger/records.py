@@ -77,6 +77,10 @@ class OpenAttempt:
     submitted_at: datetime | None
     queue_ms: int | None
     execution_ms: int | None
+    planned_high_usd: Decimal | None
+    owner: str | None
+    owner_place: str | None
+    claimed_until: datetime | None
     inputs_json: str
     expected_outputs_json: str
     outputs_json: str

@@ -90,6 +90,13 @@ attempts = Table(
     Column("error_class", String(64)),
     Column("error_text", Text),
     Column("draft", Boolean, nullable=False),
+    Column("retry_of", String(64)),  # the attempt of this run that it replaces
+    Column("planned_usd", Usd),  # what the plan said that it costs
+    Column("planned_high_usd", Usd),
+    Column("owner", String(64)),  # who looks after it while it is open
+    Column("owner_place", Text),
+    Column("claimed_until", UtcDateTime),
+    Index(None, "owner", "status"),
     Index(None, "game", "asset_id"),
     Index(None, "game", "status"),
     # The endpoint's ids are unique; rows that have none yet (NULL) do not collide.

@@ -125,6 +125,9 @@ class Intent:
         price_source: where the price comes from.
         draft: whether a placeholder is expected.
         intended_at: aware time.
+        retry_of: attempt that it replaces, if it does.
+        planned_usd: what the plan says that it costs, None when unknown.
+        planned_high_usd: what the plan says that it may cost at most.
     """
 
     attempt_id: str
@@ -151,6 +154,9 @@ class Intent:
     price_source: str
     draft: bool
     intended_at: datetime
+    retry_of: str | None = None
+    planned_usd: Decimal | None = None
+    planned_high_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

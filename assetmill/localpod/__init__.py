@@ -9,18 +9,36 @@ from __future__ import annotations
 
 from assetmill.localpod.config import DRAFT_ENDPOINT, Limits, PodConfig, Rate
 from assetmill.localpod.endpoint import Pod
+from assetmill.localpod.executions import Ending, Execution
+from assetmill.localpod.fault_reading import read_faults, read_faults_file
+from assetmill.localpod.faults import NO_FAULTS, Faults, Kind, Rule
+from assetmill.localpod.injector import FAULT_KEY, Injection
+from assetmill.localpod.interference import FAULT_HEADER
+from assetmill.localpod.pace import scaled
 from assetmill.localpod.queue import Counts
 from assetmill.localpod.server import running_pod, serve
 from assetmill.localpod.workers import Worker
 
 __all__ = [
     "DRAFT_ENDPOINT",
+    "FAULT_HEADER",
+    "FAULT_KEY",
+    "NO_FAULTS",
     "Counts",
+    "Ending",
+    "Execution",
+    "Faults",
+    "Injection",
+    "Kind",
     "Limits",
     "Pod",
     "PodConfig",
     "Rate",
+    "Rule",
     "Worker",
+    "read_faults",
+    "read_faults_file",
     "running_pod",
+    "scaled",
     "serve",
 ]

@@ -10,6 +10,7 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from assetmill.errors import UsageError
+from assetmill.localpod.faults import NO_FAULTS, Faults
 
 MIB = 1024 * 1024
 DRAFT_ENDPOINT = "draft"
@@ -39,6 +40,7 @@ class Limits:
         runsync_body_bytes: largest body of `runsync`, 20 MiB.
         result_bytes: largest result that a worker can hand over; a larger one is lost and the job
             still counts as completed (seen in reports about worker-comfyui, 20 MB).
+        chunk_bytes: largest piece of a streamed result, 1 MB.
         window_s: length of a rate window.
         run: rate of `run`; and so on for the others. `status` covers `status-sync` too.
         queue_floor: a queue of this many jobs is always allowed.
@@ -48,12 +50,15 @@ class Limits:
     run_body_bytes: int = 10 * MIB
     runsync_body_bytes: int = 20 * MIB
     result_bytes: int = 20_000_000
+    chunk_bytes: int = 1_000_000
     window_s: float = 10.0
     run: Rate = Rate(1000, per_worker=200, concurrent=200)
     runsync: Rate = Rate(2000, per_worker=400, concurrent=400)
     status: Rate = Rate(2000, per_worker=400, concurrent=400)
+    stream: Rate = Rate(2000, per_worker=400, concurrent=400)
     cancel: Rate = Rate(100, per_worker=20, concurrent=20)
     purge: Rate = Rate(2)
+    requests: Rate = Rate(10, concurrent=2)
     queue_floor: int = 50
     queue_per_worker: int = 500
 
@@ -77,6 +82,16 @@ class PodConfig:
         execution_timeout_s: for jobs whose policy says nothing (600 s).
         ttl_s: for jobs whose policy says nothing (24 h).
         limits: what is refused.
+        remote_workers: jobs are carried out by other processes that ask for them (RunPod's own worker SDK does)
+            instead of by threads of this one; `workers` is then how many of them may hold jobs at once, and
+            `cold_start_s`, `idle_timeout_s`, `exec_seconds` and `gap_seconds` are theirs to have.
+        worker_hold_s: a worker's request for a job stays open this long while there is none. The SDK gives up
+            after 90 s; how long RunPod holds it is not published.
+        worker_silence_s: a worker that has not been heard for this long is gone. Three heartbeats of the SDK,
+            which sends one every 10 s if it is not told otherwise.
+        lists_requests: `requests` tells the jobs there are; 404 without. RunPod does not document it.
+        faults: what goes wrong.
+        faults_by_request: jobs and calls may ask for faults of their own.
         allow_remote: listen on an address that other machines can reach; needs a key.
 
     Raises:
@@ -97,6 +112,12 @@ class PodConfig:
     execution_timeout_s: float = 600.0
     ttl_s: float = 86_400.0
     limits: Limits = field(default_factory=Limits)
+    remote_workers: bool = False
+    worker_hold_s: float = 20.0
+    worker_silence_s: float = 30.0
+    lists_requests: bool = True
+    faults: Faults = NO_FAULTS
+    faults_by_request: bool = False
     allow_remote: bool = False
 
     def __post_init__(self) -> None:
@@ -108,6 +129,8 @@ class PodConfig:
             raise UsageError(f"port {self.port} cannot be", hint="0 takes a free one")
         if min(self.cold_start_s, self.idle_timeout_s, self.exec_seconds, self.gap_seconds) < 0:
             raise UsageError("a duration of the local endpoint is negative")
+        if min(self.worker_hold_s, self.worker_silence_s) <= 0:
+            raise UsageError("a worker must be held, and may be silent, for longer than no time")
         self._check_reach()
 
     def _check_reach(self) -> None:

@@ -23,8 +23,10 @@ class Operation(StrEnum):
     RUN = "run"
     RUNSYNC = "runsync"
     STATUS = "status"
+    STREAM = "stream"
     CANCEL = "cancel"
     PURGE = "purge"
+    REQUESTS = "requests"
 
 
 class Gate:

@@ -11,138 +11,14 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 
 from assetmill.errors import RequestRejected
+from assetmill.localpod.executions import Ending, ExecutionLog
+from assetmill.localpod.jobs import RETRYABLE, Counts, Job, Lease, Policy, Script, Status, fresh, outline
 
-
-class Status(StrEnum):
-    """A job's status, in RunPod's words."""
-
-    IN_QUEUE = "IN_QUEUE"
-    IN_PROGRESS = "IN_PROGRESS"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    TIMED_OUT = "TIMED_OUT"
-
-    @property
-    def terminal(self) -> bool:
-        """Whether the job has ended."""
-        return self not in (Status.IN_QUEUE, Status.IN_PROGRESS)
-
-
-RETRYABLE: Final = frozenset({Status.FAILED, Status.TIMED_OUT})
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the sender asks of the queue.
-
-    Args:
-        execution_timeout_s: the job times out after this long on a worker.
-        ttl_s: the job is deleted this long after submission, whatever its state.
-        retention_s: the result is kept this long after the job's end.
-        low_priority: the job never makes the endpoint start a worker.
-    """
-
-    execution_timeout_s: float
-    ttl_s: float
-    retention_s: float
-    low_priority: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job at one moment; times are the clock's seconds, None where they have not come yet.
-
-    Args:
-        id: the queue's id.
-        input: what the worker gets; dropped once nothing can run the job again.
-        policy: see there.
-        submitted_s: when it came; the time to live counts from here.
-        queued_s: when it was queued, the last time.
-        status: where it stands.
-        started_s: when a worker took it, the last time.
-        finished_s: when it ended.
-        worker_id: who took it.
-        output: the worker's result, None when there is none.
-        error: why it failed.
-        attempt: how often a worker has taken it.
-    """
-
-    id: str
-    input: Mapping[str, Any] | None
-    policy: Policy
-    submitted_s: float
-    queued_s: float
-    status: Status = Status.IN_QUEUE
-    started_s: float | None = None
-    finished_s: float | None = None
-    worker_id: str | None = None
-    output: Any = None
-    error: Any = None
-    attempt: int = 0
-
-    @property
-    def delay_ms(self) -> int | None:
-        """Time in the queue before a worker took the job, a cold start included."""
-        return None if self.started_s is None else round((self.started_s - self.queued_s) * 1000)
-
-    @property
-    def execution_ms(self) -> int | None:
-        """Time from being taken to the end; None for a job that no worker took."""
-        if self.started_s is None or self.finished_s is None:
-            return None
-        return round((self.finished_s - self.started_s) * 1000)
-
-    @property
-    def expires_s(self) -> float:
-        """When the job is deleted, should nothing else happen to it."""
-        ttl = self.submitted_s + self.policy.ttl_s
-        return ttl if self.finished_s is None else min(ttl, self.finished_s + self.policy.retention_s)
-
-    @property
-    def due_s(self) -> float:
-        """When the clock next does something to the job."""
-        if self.status is Status.IN_PROGRESS and self.started_s is not None:
-            return min(self.expires_s, self.started_s + self.policy.execution_timeout_s)
-        return self.expires_s
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to hand in one job's result, once."""
-
-    job_id: str
-    attempt: int
-    worker_id: str
-    input: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many jobs; all but `in_queue` and `in_progress` are totals that outlive the jobs.
-
-    Args:
-        completed: ended well, results too large to hand over included.
-        failed: ended badly, timeouts included.
-        in_progress: on a worker.
-        in_queue: waiting.
-        retried: sent back into the queue.
-        cancelled: cancelled or purged.
-        executed: taken by a worker; a retried job counts each time.
-    """
-
-    completed: int = 0
-    failed: int = 0
-    in_progress: int = 0
-    in_queue: int = 0
-    retried: int = 0
-    cancelled: int = 0
-    executed: int = 0
+__all__ = ["Counts", "Job", "JobQueue", "Lease", "Policy", "Script", "Status"]
 
 
 class JobQueue:
@@ -162,11 +38,12 @@ class JobQueue:
         self._due: list[tuple[float, str]] = []
         self._demand = 0
         self._totals = Counts()
+        self.executions = ExecutionLog()
 
     def submit(self, job_id: str, job_input: Mapping[str, Any], policy: Policy) -> Job:
         """Queue a new job under an id that nobody else has."""
         now = self._sweep()
-        job = Job(job_id, job_input, policy, submitted_s=now, queued_s=now)
+        job = Job(job_id, job_input, policy, submitted_s=now, queued_s=now, outline=outline(job_input))
         self._enqueue(job)
         return job
 
@@ -178,12 +55,14 @@ class JobQueue:
     def take(self, worker_id: str) -> Lease | None:
         """Give the oldest waiting job to a worker; None when none waits."""
         now = self._sweep()
-        if not self._waiting:
+        waiting = self._oldest_waiting()
+        if waiting is None:
             return None
-        job = self._dequeue(next(iter(self._waiting)))
+        job = self._dequeue(waiting)
         attempt = job.attempt + 1
         self._running.add(job.id)
         self._count(executed=1)
+        self.executions.begin(job.id, job.outline, worker_id, now)
         self._store(
             replace(job, status=Status.IN_PROGRESS, started_s=now, worker_id=worker_id, attempt=attempt, error=None)
         )
@@ -196,6 +75,46 @@ class JobQueue:
     def fail(self, lease: Lease, error: Any, output: Any = None) -> bool:
         """Hand a failure in, with whatever the worker said beside it; false when it is dropped."""
         return self._hand_in(lease, Status.FAILED, output=output, error=error)
+
+    def progress(self, lease: Lease, output: Any) -> bool:
+        """Show a job's progress as its output until the result comes; false when it is dropped."""
+        return self._amend(lease, lambda job: replace(job, output=output))
+
+    def stream(self, lease: Lease, chunk: Any) -> bool:
+        """Add a piece of a streamed result; false when it is dropped."""
+        return self._amend(lease, lambda job: replace(job, chunks=(*job.chunks, chunk)))
+
+    def drain(self, job_id: str) -> tuple[Any, ...]:
+        """Hand out the pieces that nobody has fetched yet, each once; none for an unknown job."""
+        self._sweep()
+        job = self._jobs.get(job_id)
+        if job is None or not job.chunks:
+            return ()
+        self._jobs[job_id] = replace(job, chunks=())
+        return job.chunks
+
+    def lose(self, lease: Lease) -> bool:
+        """The worker is gone: its job waits again, before all others; the second time it times out.
+
+        RunPod promises at-least-once execution and counts `retried`, and lets a job time out whose worker failed to
+        report; how often it tries again is not published, so a job that ends its workers cannot end them all.
+
+        Returns:
+            False when the lease has been overtaken.
+        """
+        now = self._sweep()
+        job = self._held(lease)
+        if job is None:
+            return False
+        if job.lost:
+            self._end(job, Status.TIMED_OUT, now, error="job timed out: two workers went away with it")
+            return True
+        self._running.discard(job.id)
+        self.executions.end(job.id, Ending.TAKEN_BACK, now)
+        self._count(retried=1)
+        self._enqueue(replace(fresh(job, now), lost=True))
+        self._waiting.move_to_end(job.id, last=False)
+        return True
 
     def cancel(self, job_id: str) -> Job | None:
         """Cancel a job that has not ended; one that has stays as it is. None if there is no such job."""
@@ -219,10 +138,7 @@ class JobQueue:
             return None
         if job.status not in RETRYABLE:
             raise RequestRejected(f"job is {job.status}: only FAILED and TIMED_OUT jobs can be retried", job_id=job_id)
-        again = replace(
-            job, status=Status.IN_QUEUE, queued_s=now, started_s=None, finished_s=None, worker_id=None,
-            output=None, error=None,
-        )  # fmt: skip
+        again = fresh(job, now)
         self._count(retried=1)
         self._enqueue(again)
         return again
@@ -246,6 +162,11 @@ class JobQueue:
         """Carry out what has fallen due; needed only so that those who wait hear of it in time."""
         self._sweep()
 
+    def jobs(self) -> tuple[Job, ...]:
+        """Every job that is known, the newest first."""
+        self._sweep()
+        return tuple(sorted(self._jobs.values(), key=lambda job: job.submitted_s, reverse=True))
+
     def counts(self) -> Counts:
         """How many jobs stand where, and how many ever did."""
         self._sweep()
@@ -256,6 +177,9 @@ class JobQueue:
         """Waiting jobs that may make the endpoint start a worker."""
         self._sweep()
         return self._demand
+
+    def _oldest_waiting(self) -> str | None:
+        return next(iter(self._waiting), None)
 
     def _enqueue(self, job: Job) -> None:
         self._waiting[job.id] = None
@@ -274,14 +198,29 @@ class JobQueue:
 
     def _hand_in(self, lease: Lease, status: Status, *, output: Any, error: Any = None) -> bool:
         now = self._sweep()
-        job = self._jobs.get(lease.job_id)
-        if job is None or job.status is not Status.IN_PROGRESS or job.attempt != lease.attempt:
+        job = self._held(lease)
+        if job is None:
             return False
         self._end(job, status, now, output=output, error=error)
         return True
 
+    def _amend(self, lease: Lease, change: Callable[[Job], Job]) -> bool:
+        """Change what a running job shows; nothing that the clock watches, so no entry falls due."""
+        self._sweep()
+        job = self._held(lease)
+        if job is not None:
+            self._jobs[job.id] = change(job)
+        return job is not None
+
+    def _held(self, lease: Lease) -> Job | None:
+        """The lease's job, unless it has been overtaken."""
+        job = self._jobs.get(lease.job_id)
+        held = job is not None and job.status is Status.IN_PROGRESS and job.attempt == lease.attempt
+        return job if held else None
+
     def _end(self, job: Job, status: Status, at_s: float, *, output: Any = None, error: Any = None) -> Job:
         self._running.discard(job.id)
+        self.executions.end(job.id, Ending(status), at_s)
         kept = job.input if status in RETRYABLE else None
         ended = replace(job, status=status, finished_s=at_s, output=output, error=error, input=kept)
         self._count(
@@ -314,5 +253,6 @@ class JobQueue:
         if job.status is Status.IN_QUEUE:
             self._dequeue(job.id)
         self._running.discard(job.id)
+        self.executions.end(job.id, Ending.DELETED, job.expires_s)
         del self._jobs[job.id]
         self._on_end(job.id)

@@ -26,12 +26,14 @@ GRACE_S: Final = 3
 
 
 @asynccontextmanager
-async def running_pod(config: PodConfig, worker: Worker, clock: Clock | None = None) -> AsyncIterator[Pod]:
+async def running_pod(
+    config: PodConfig, worker: Worker | None = None, clock: Clock | None = None
+) -> AsyncIterator[Pod]:
     """Run an endpoint in this process for as long as the block lasts.
 
     Args:
         config: how it behaves; port 0 takes a free one.
-        worker: the handler that carries jobs out, in threads.
+        worker: the handler that carries jobs out, in threads; none for `config.remote_workers`.
         clock: time, sleep and ids; the real ones when left out.
 
     Raises:
@@ -51,6 +53,7 @@ async def running_pod(config: PodConfig, worker: Worker, clock: Clock | None = N
                 timeout_graceful_shutdown=GRACE_S,
             )
         )
+        pod.listen(lambda: server.server_state.connections)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         timekeeper = asyncio.create_task(pod.keep_time())
         try:
@@ -65,7 +68,7 @@ async def running_pod(config: PodConfig, worker: Worker, clock: Clock | None = N
 
 async def serve(
     config: PodConfig,
-    worker: Worker,
+    worker: Worker | None,
     *,
     ready: Callable[[str], None],
     clock: Clock | None = None,
@@ -75,7 +78,7 @@ async def serve(
 
     Args:
         config: how it behaves.
-        worker: the handler that carries jobs out.
+        worker: the handler that carries jobs out; None for `config.remote_workers`.
         ready: told the endpoint's address once it listens.
         clock: time, sleep and ids; the real ones when left out.
         follow_parent: also end when the process that started this one is gone; for servers that belong to a run.

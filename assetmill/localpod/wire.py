@@ -40,7 +40,7 @@ def read_submission(body: bytes, config: PodConfig, retention_s: float) -> Submi
     Raises:
         RequestRejected: no JSON, no object, no `input` object, or a policy out of RunPod's bounds.
     """
-    document = _parse(body)
+    document = parse_json(body)
     if not isinstance(document, dict):
         raise RequestRejected("body must be a JSON object")
     if not isinstance(document.get("input"), dict):
@@ -70,8 +70,8 @@ def short_body(job: Job) -> dict[str, Any]:
     return {"id": job.id, "status": job.status.value}
 
 
-def health_body(counts: Counts, census: Census) -> dict[str, Any]:
-    """The endpoint as `health` tells it; no local worker is ever throttled or unhealthy."""
+def health_body(counts: Counts, census: Census, told: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The endpoint as `health` tells it; no local worker is ever throttled unless `told` says so in their place."""
     jobs = {
         "completed": counts.completed,
         "failed": counts.failed,
@@ -79,7 +79,8 @@ def health_body(counts: Counts, census: Census) -> dict[str, Any]:
         "inQueue": counts.in_queue,
         "retried": counts.retried,
     }
-    return {"jobs": jobs, "workers": {**asdict(census), "ready": census.idle, "throttled": 0, "unhealthy": 0}}
+    workers = {**asdict(census), "ready": census.idle, "throttled": 0}
+    return {"jobs": jobs, "workers": workers if told is None else dict.fromkeys(workers, 0) | dict(told)}
 
 
 def read_ttl(text: str) -> float:
@@ -101,7 +102,12 @@ def read_wait(text: str | None, bounds_ms: tuple[int, int], default_ms: int) -> 
     return min(max(wait_ms, bounds_ms[0]), bounds_ms[1]) / 1000
 
 
-def _parse(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
+    """Read a body.
+
+    Raises:
+        RequestRejected: it is no JSON; NaN and infinities are none.
+    """
     try:
         return json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

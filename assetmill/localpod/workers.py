@@ -20,6 +20,7 @@ from typing import Any
 from assetmill.clock import Clock
 from assetmill.localpod.config import PodConfig
 from assetmill.localpod.limits import fits
+from assetmill.localpod.listings import WorkerLine
 from assetmill.localpod.queue import JobQueue, Lease
 
 Worker = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -35,6 +36,7 @@ class WorkerState(StrEnum):
     INITIALIZING = "initializing"
     IDLE = "idle"
     RUNNING = "running"
+    UNHEALTHY = "unhealthy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Census:
     initializing: int = 0
     idle: int = 0
     running: int = 0
+    unhealthy: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class _Slot:
     """A worker that exists."""
 
     id: str
+    born_s: float
     state: WorkerState = WorkerState.INITIALIZING
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -70,10 +74,19 @@ class Pool:
         queue: where jobs come from and results go.
         worker: the handler.
         config: numbers and durations.
-        clock: sleep and ids.
+        clock: time, sleep and ids.
+        slowness_s: what a new worker needs beyond `config.cold_start_s`, by its id.
     """
 
-    def __init__(self, queue: JobQueue, worker: Worker, config: PodConfig, clock: Clock) -> None:
+    def __init__(
+        self,
+        queue: JobQueue,
+        worker: Worker,
+        config: PodConfig,
+        clock: Clock,
+        slowness_s: Callable[[str], float] = lambda _id: 0.0,
+    ) -> None:
+        self._slowness_s = slowness_s
         self._queue = queue
         self._worker = worker
         self._config = config
@@ -87,6 +100,11 @@ class Pool:
         states = [slot.state for slot in self._slots]
         return Census(**{state.value: states.count(state) for state in WorkerState})
 
+    def listing(self) -> tuple[WorkerLine, ...]:
+        """The workers one by one."""
+        now = self._clock.monotonic()
+        return tuple(WorkerLine(slot.id, slot.state.value, now - slot.born_s) for slot in self._slots)
+
     def poke(self) -> None:
         """Wake idle workers, and start as many as the queue asks for and the endpoint may have."""
         if self._closed:
@@ -96,7 +114,7 @@ class Pool:
         free = sum(slot.state is not WorkerState.RUNNING for slot in self._slots)
         room = self._config.workers - len(self._slots)
         for _ in range(min(room, self._queue.demand - free)):
-            slot = _Slot(f"lp-{self._clock.new_id()[:14]}")
+            slot = _Slot(f"lp-{self._clock.new_id()[:14]}", self._clock.monotonic())
             self._slots[slot] = asyncio.create_task(self._live(slot), name=slot.id)
 
     async def aclose(self) -> None:
@@ -110,10 +128,12 @@ class Pool:
 
     async def _live(self, slot: _Slot) -> None:
         try:
-            if self._config.cold_start_s:
-                await self._clock.sleep(self._config.cold_start_s)
+            if start_s := self._config.cold_start_s + self._slowness_s(slot.id):
+                await self._clock.sleep(start_s)
             while (lease := await self._next(slot)) is not None:
                 await self._serve(slot, lease)
+                if lease.script is not None and lease.script.answer is None:
+                    break  # it went with the job
         finally:
             del self._slots[slot]
             self.poke()  # a job may have come while this worker was going
@@ -139,6 +159,10 @@ class Pool:
         slot.state = WorkerState.IDLE
 
     async def _run(self, lease: Lease) -> Result:
+        if lease.script is not None:
+            # no time at all is still a turn for the others: nothing else may stop a worker that fails at once
+            await (self._clock.sleep(lease.script.after_s) if lease.script.after_s else asyncio.sleep(0))
+            return _judge(lease.script.answer)
         limit = self._config.limits.result_bytes
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._threads, run_handler, self._worker, lease, limit)

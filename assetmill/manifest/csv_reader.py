@@ -1,9 +1,10 @@
 """CSV and TSV tables of assets: a row is an asset, a header is a field, a dot nests.
 
 Reads what spreadsheets write: commas, semicolons or tabs, a byte-order mark, quoted cells over several
-lines, rows of empty cells. Lines that begin with # are comments; lines that begin with #@ before the
-header set the game and the pack of a table that is a whole manifest. Nothing here knows which fields
-there are; every cell stays text and every row knows its line and columns.
+lines, rows of empty cells. Lines that begin with # are comments, unless the first column holds colours
+and the line begins with one; lines that begin with #@ before the header set the game and the pack of a
+table that is a whole manifest. Beyond that nothing here knows which fields there are; every cell stays
+text and every row knows its line and columns.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from assetmill.manifest.blocks import Block, Spot
+from assetmill.manifest.limits import MAX_DEPTH
 from assetmill.manifest.problems import Place, Problems
 
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _SETTING = re.compile(r"#@\s*([\w.-]+)\s*:\s*(.*)")
+_COLOUR_CELL = re.compile(r"#[0-9a-fA-F]{6}\s*[,;\t]")
 _DELIMITERS = {",": ",", ";": ";", "\t": "\t"}
 
 
@@ -59,15 +63,14 @@ class _Lines:
     """Lines for the csv module, which says nothing of comments: they are dropped between records only."""
 
     def __init__(self, text: str, file: str, problems: Problems) -> None:
-        self._lines = (
-            text.splitlines(keepends=True) if "\r" not in text else re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
-        )
+        self._lines: list[str] = _LINE.findall(text)  # str.splitlines would break cells at U+2028 and its like
         self._file = file
         self._problems = problems
         self._next = 0
         self.between = True
         self.record_line = 1
         self.before_header = True
+        self.colours_first = False
         self.settings: dict[str, tuple[str, int]] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -77,7 +80,7 @@ class _Lines:
         while self._next < len(self._lines):
             line = self._lines[self._next]
             self._next += 1
-            if self.between and (not line.strip() or line.lstrip().startswith("#")):
+            if self.between and self._is_between_rows(line.strip()):
                 self._setting(line.strip(), self._next)
                 continue
             if self.between:
@@ -85,6 +88,9 @@ class _Lines:
                 self.between = False
             return line
         raise StopIteration
+
+    def _is_between_rows(self, line: str) -> bool:
+        return not line or (line.startswith("#") and not (self.colours_first and _COLOUR_CELL.match(line)))
 
     def _setting(self, line: str, number: int) -> None:
         if not line.startswith("#@"):
@@ -119,6 +125,7 @@ def read_table(text: str, file: str, problems: Problems) -> Table:
     lines.before_header = False
     try:
         names = next(csv.reader([header], delimiter=delimiter, strict=True))
+        lines.colours_first = names[0].strip().lower().endswith("color")
         columns = _columns(names, table, problems)
         table.columns = [column for column in columns if column.header]
         nameless = [column for column in columns if not column.header]
@@ -144,6 +151,7 @@ def _unquoted(header: str) -> str:
 def _columns(names: list[str], table: Table, problems: Problems) -> list[Column]:
     columns: list[Column] = []
     seen: dict[str, int] = {}
+    inner: dict[str, str] = {}  # every beginning of a dotted name -> the first that begins so
     for number, name in enumerate(names):
         header = name.strip()
         place = Place(table.file, table.header_line, number + 1, header)
@@ -156,16 +164,21 @@ def _columns(names: list[str], table: Table, problems: Problems) -> list[Column]
             problems.add(
                 place, header, f"`{header}` has an empty step", expected="a dotted name such as layout.columns"
             )
-        elif clash := next((other for other in seen if _clash(header, other)), None):
+        elif len(steps) > MAX_DEPTH:
+            problems.add(place, header, f"the column's name has more than {MAX_DEPTH} steps")
+        elif clash := inner.get(header) or next((name for name in _beginnings(steps) if name in seen), None):
             problems.add(place, header, f"`{clash}` and `{header}` give the same field, once whole and once in parts")
         else:
             columns.append(Column(number, header, steps))
         seen.setdefault(header, number + 1)
+        for beginning in _beginnings(steps):
+            inner.setdefault(beginning, header)
     return columns
 
 
-def _clash(one: str, other: str) -> bool:
-    return bool(other) and (one.startswith(other + ".") or other.startswith(one + "."))
+def _beginnings(steps: tuple[str, ...]) -> list[str]:
+    """`a` and `a.b` of `a.b.c`."""
+    return [".".join(steps[:count]) for count in range(1, min(len(steps), MAX_DEPTH))]
 
 
 def _rows(lines: _Lines, delimiter: str, width: int, nameless: list[Column], table: Table, problems: Problems) -> None:
@@ -196,6 +209,9 @@ def _settings(found: Mapping[str, tuple[str, int]], file: str, problems: Problem
     root = Block(file, 1, 1, spots.setdefault((), {}), cells=True)
     for key, (value, line) in found.items():
         steps = tuple(key.split("."))
+        if len(steps) > MAX_DEPTH:
+            problems.add(Place(file, line), key, f"the name has more than {MAX_DEPTH} steps")
+            continue
         here = root
         for depth, step in enumerate(steps):
             at = spots.setdefault(steps[:depth], {})

@@ -17,7 +17,7 @@ from typing import Any
 from assetmill.manifest.authoring import matrix_shape
 from assetmill.manifest.blocks import Block, Items, mapped
 from assetmill.manifest.canonical import REFUSED, Canonical
-from assetmill.manifest.limits import MAX_ASSETS
+from assetmill.manifest.limits import MAX_ASSETS, MAX_EXPANDED_CHARS
 from assetmill.manifest.problems import Place, Problems, nearest_name
 
 _PLACEHOLDER = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
@@ -53,7 +53,11 @@ def expand(block: Block, path: str, room: int, canonical: Canonical, problems: P
         return []
     bare = block.twin()
     bare.update({key: value for key, value in block.items() if key != "matrix"})
-    if not _placeholders_known(bare, list(rows[0]), path, problems):
+    if not _placeholders_known(bare, rows[0], path, problems):
+        return []
+    made = len(rows) * (_chars(bare) + max(sum(len(str(value)) for value in row.values()) for row in rows))
+    if made > MAX_EXPANDED_CHARS:
+        problems.add(place, here, f"the matrix makes {made:,} characters; at most {MAX_EXPANDED_CHARS:,} are made")
         return []
     return [mapped(bare, partial(fill, row=row)) for row in rows]
 
@@ -103,7 +107,7 @@ def _listed(table: Items, names: list[str], path: str, place: Place, room: int, 
     return list(table)
 
 
-def _placeholders_known(block: Block, axes: list[str], path: str, problems: Problems) -> bool:
+def _placeholders_known(block: Block, axes: Row, path: str, problems: Problems) -> bool:
     known = True
     for text, place, where in _texts(block, block.place(), path):
         for found in _PLACEHOLDER.finditer(text):
@@ -114,6 +118,15 @@ def _placeholders_known(block: Block, axes: list[str], path: str, problems: Prob
                     expected=f"one of {', '.join(axes)}", nearest=nearest_name(found[2], axes),
                 )  # fmt: skip
     return known
+
+
+def _chars(value: Any) -> int:
+    """Characters of a value; what is no text counts for one."""
+    if isinstance(value, Block):
+        return 1 + sum(_chars(inner) for inner in value.values())
+    if isinstance(value, Items):
+        return 1 + sum(_chars(inner) for inner in value)
+    return len(value) if isinstance(value, str) else 1
 
 
 def _texts(value: Any, place: Place, path: str) -> Iterator[tuple[str, Place, str]]:

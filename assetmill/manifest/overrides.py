@@ -70,7 +70,7 @@ def _block() -> Block:
 def _nested(values: Mapping[str, Any]) -> Block:
     root = _block()
     for dotted, value in values.items():
-        *steps, last = dotted.split(".")
+        *steps, last = str(dotted).split(".")
         here = root
         for step in steps:
             inner = here.get(step)

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from assetmill.errors import AssetmillError
+from assetmill.manifest.limits import MAX_MESSAGE_CHARS, MAX_NAMES_COMPARED, MAX_PROBLEMS
 
 SHOWN_PROBLEMS = 50
+_LENGTH_APART = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,9 @@ class ManifestError(AssetmillError):
         self.problems = tuple(sorted(problems, key=_in_file_order))
         count = len(self.problems)
         files = ", ".join(dict.fromkeys(problem.file for problem in self.problems))
+        more = "" if count <= MAX_PROBLEMS else ", and the rest was not looked at"
         super().__init__(
-            f"{count} problem{'' if count == 1 else 's'} in {files}", hint="docs/manifest.md explains every field"
+            f"{count} problem{'' if count == 1 else 's'} in {files}{more}", hint="docs/manifest.md explains every field"
         )
 
     def __str__(self) -> str:
@@ -107,9 +111,15 @@ class Problems:
         self._found: dict[Problem, None] = {}
 
     def add(self, place: Place, path: str, message: str, *, expected: str = "", nearest: str = "") -> None:
-        """Note a problem at a place."""
-        problem = Problem(place.file, place.line, place.column, path, message, expected, nearest, place.column_name)
-        self._found[problem] = None
+        """Note a problem at a place.
+
+        Raises:
+            ManifestError: it was one too many; a file that is wrong all over is not read to its end.
+        """
+        texts = (_short(text) for text in (path, message, expected, nearest, place.column_name))
+        self._found[Problem(place.file, place.line, place.column, *texts)] = None
+        if len(self._found) > MAX_PROBLEMS:
+            raise ManifestError(self)
 
     def __iter__(self) -> Iterator[Problem]:
         return iter(self._found)
@@ -129,6 +139,19 @@ class Problems:
 
 def nearest_name(word: str, names: Iterable[str]) -> str:
     """The valid name that a mistyped word was probably meant to be, or an empty string."""
+    word = word.lower()
+    if len(word) > MAX_MESSAGE_CHARS:
+        return ""
     by_lower = {name.lower(): name for name in names}
-    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    if (
+        len(by_lower) > MAX_NAMES_COMPARED
+    ):  # comparing takes long: mistypings keep the first letter, and nearly the length
+        near = (low for low in by_lower if low[:1] == word[:1] and abs(len(low) - len(word)) <= _LENGTH_APART)
+        by_lower = {low: by_lower[low] for low in islice(near, MAX_NAMES_COMPARED)}
+    close = get_close_matches(word, by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else ""
+
+
+def _short(text: str) -> str:
+    """Text of the file may be as long as the file."""
+    return text if len(text) <= MAX_MESSAGE_CHARS else text[: MAX_MESSAGE_CHARS - 1] + "…"

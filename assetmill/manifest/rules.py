@@ -109,9 +109,11 @@ def _name_flaws(sheet: Sheet) -> Iterator[Flaw]:
 
 
 def _twice(names: Sequence[str], path: tuple[str, ...], field: str, noun: str) -> Iterator[Flaw]:
+    seen: set[str] = set()
     for index, name in enumerate(names):
-        if name in names[:index]:
+        if name in seen:
             yield Flaw((*path, index, field) if field else (*path, index), f"{noun} {name!r} stands twice")
+        seen.add(name)
 
 
 def _count_flaws(sheet: Sheet) -> Iterator[Flaw]:

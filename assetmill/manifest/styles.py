@@ -1,6 +1,6 @@
 """Styles: `extends` followed to its end, words joined, and the fields that a style gives to its assets.
 
-A chain that never ends or that leads nowhere is an error at the style that breaks it. The words of the
+A chain that never ends, is too long or leads nowhere is an error at the style that breaks it. The words of the
 built-in looks are not here: they belong to the prompts.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from assetmill.manifest.blocks import Block
 from assetmill.manifest.layers import Layer
+from assetmill.manifest.limits import MAX_EXTENDS
 from assetmill.manifest.models import BUILTIN_STYLES, ID_PATTERN, Style
 from assetmill.manifest.problems import Problems, nearest_name
 
@@ -30,12 +31,9 @@ class StyleBook:
         self._blocks = blocks
         self._owner = owner
         self._problems = problems
-        self._chains = {name: self._chain(name) for name in blocks}
-
-    @property
-    def names(self) -> tuple[str, ...]:
+        self.names = dict.fromkeys((*blocks, *BUILTIN_STYLES))
         """Every name that an asset may choose."""
-        return (*self._blocks, *BUILTIN_STYLES)
+        self._chains = {name: self._chain(name) for name in blocks}
 
     def resolved(self) -> dict[str, Style]:
         """The styles as the models know them."""
@@ -67,6 +65,9 @@ class StyleBook:
             chain.append(link)
             block = self._blocks.get(link)
             base = block.get("extends") if block is not None else None
+            if len(chain) > MAX_EXTENDS:
+                self._note(name, f"the chain of styles that {name!r} extends is longer than {MAX_EXTENDS}")
+                return tuple(chain)
             if base in chain:
                 self._note(link, f"styles extend each other in a circle: {' -> '.join([*chain, base])}")
                 return tuple(chain)

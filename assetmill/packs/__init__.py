@@ -5,7 +5,7 @@ Works on any Store. Nothing here makes or judges a picture, and nothing here kno
 
 from assetmill.packs.blobs import BlobRef, put_blob
 from assetmill.packs.index import PackAsset, PackIndex, PackLayer, carry_over, merge
-from assetmill.packs.keys import blob_key, gallery_key, history_key, index_key, latest_key
+from assetmill.packs.keys import blob_key, gallery_key, history_key, index_key, latest_key, receipt_key
 from assetmill.packs.publish import Pointer, Published, load_latest, publish
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "merge",
     "publish",
     "put_blob",
+    "receipt_key",
 ]

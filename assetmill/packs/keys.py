@@ -11,6 +11,7 @@ and going back to an older pack is a matter of one pointer.
     packs/<game>/<channel>/latest.json                 which index is current: the only one that changes
     packs/<game>/<channel>/history/<time>-<16 hex>.json  every publish, oldest first
     packs/<game>/gallery/<run id>.html                 pictures of a run for people
+    private/receipts/<game>/<2 hex>/<attempt id>.json  what each attempt cost and became; not for the public
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from datetime import UTC, datetime
 from assetmill.errors import StorageError
 
 BLOBS = "blobs/"
+RECEIPTS = "private/receipts/"
 SHORT_HASH = 16  # hex digits: enough to tell the packs of one game apart
 BASE_OF_INDEX = "../../"  # from packs/<game>/ to where all keys start
 
@@ -66,6 +68,13 @@ def gallery_key(game: str, run_id: str) -> str:
     """Key of the gallery page of a run."""
     _check(_RUN_ID, run_id, "a run id")
     return f"{_game(game)}/gallery/{run_id}.html"
+
+
+def receipt_key(game: str, attempt_id: str) -> str:
+    """Key of the receipt of an attempt."""
+    _check(_NAME, game, "a game id of a-z 0-9 _ -")
+    _check(_RUN_ID, attempt_id, "an attempt id")
+    return f"{RECEIPTS}{game}/{sha256_of(attempt_id.encode())[:2]}/{attempt_id}.json"
 
 
 def _game(game: str) -> str:

@@ -26,6 +26,7 @@ class History:
         by_fingerprint: newest stored picture of each generation fingerprint.
         latest: newest picture of each (asset id, candidate), whatever its fingerprint.
         open: attempts that were sent and not settled, by fingerprint.
+        unknowns: attempts whose outcome nobody knows, counted by fingerprint.
         verdicts: why a finished picture was rejected, or None, by (attempt id, finish fingerprint).
         timings: measured executions of a workflow: (width, height, milliseconds).
         load_details: reads what the pictures were made of and where they lie; an unchanged plan needs none.
@@ -35,6 +36,7 @@ class History:
     by_fingerprint: Mapping[str, Picture] = field(default_factory=dict)
     latest: Mapping[tuple[str, int], Picture] = field(default_factory=dict)
     open: Mapping[str, OpenAttempt] = field(default_factory=dict)
+    unknowns: Mapping[str, int] = field(default_factory=dict)
     verdicts: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
     timings: Timings = _unmeasured
     load_details: Callable[[], Mapping[str, Details]] = dict
@@ -72,6 +74,7 @@ def read_history(ledger: Ledger, game: str, *, draft: bool) -> History:
         by_fingerprint={row.fingerprint: row for row in pictures},
         latest={(row.asset_id, row.candidate): row for row in pictures},
         open={row.fingerprint: row for row in ledger.open_attempts(game=game)},
+        unknowns=ledger.unknowns(game),
         verdicts=ledger.verdicts(game),
         timings=lambda workflow: ledger.history(workflow, draft=draft),
         load_details=lambda: ledger.details(game),

@@ -23,6 +23,7 @@ from assetmill.workflows.library import Library
 if TYPE_CHECKING:  # a first plan should not wait for a database library
     from assetmill.ledger import Finish
 
+SENT_AGAIN = "an earlier request had no answer, and may have been charged"
 FREE_OF_CHARGE = Cost(None, None, None, "nothing to pay")
 
 
@@ -154,6 +155,7 @@ def make_plan(
     *,
     selection: Selection = ALL,
     strip: bool = False,
+    resend_unknown: int = 1,
 ) -> Plan:
     """Compare a manifest with the books.
 
@@ -164,12 +166,13 @@ def make_plan(
         library: workflows.
         selection: part of the manifest; assets that it references come along.
         strip: leave provenance out of published files; part of every finish fingerprint.
+        resend_unknown: how often a picture may be sent again whose request had no answer.
 
     Raises:
         UsageError: the selection names what is not there.
     """
     selection.check(pack)
-    planner = _Planner(pack, history, endpoint, library, strip=strip)
+    planner = _Planner(pack, history, endpoint, library, strip=strip, resend_unknown=resend_unknown)
     chosen = _with_references(pack, [asset for asset in pack.assets if asset.enabled and selection.takes(asset)])
     items = [planner.item(asset, candidate) for asset in chosen for candidate in range(asset.candidates)]
     ranks = {asset.id: (not asset.is_style_anchor, index) for index, asset in enumerate(chosen)}
@@ -199,10 +202,21 @@ def _with_references(pack: Pack, chosen: list[Asset]) -> list[Asset]:
     return [asset for asset in pack.assets if asset.id in wanted]
 
 
+def _too_often(unknown: int) -> str:
+    times = "once" if unknown == 1 else f"{unknown} times"
+    return (
+        f"it was sent {times} without an answer, and may have been charged each time; "
+        f"ASSETMILL_RESEND_UNKNOWN={unknown} sends it again"
+    )
+
+
 class _Planner:
     """Works out one picture at a time; remembers the fingerprints of referenced assets."""
 
-    def __init__(self, pack: Pack, history: History, endpoint: Endpoint, library: Library, *, strip: bool) -> None:
+    def __init__(
+        self, pack: Pack, history: History, endpoint: Endpoint, library: Library, *, strip: bool, resend_unknown: int
+    ) -> None:
+        self._resend_unknown = resend_unknown
         self._pack = pack
         self._history = history
         self._endpoint = endpoint
@@ -236,6 +250,9 @@ class _Planner:
             return PlanItem(
                 asset, candidate, shape, State.OPEN, reason=reason, made=made, attempt_id=waiting.attempt_id
             )
+        unknown = self._history.unknowns.get(made.fingerprint, 0)
+        if unknown > self._resend_unknown:
+            return PlanItem(asset, candidate, shape, State.BLOCKED, reason=_too_often(unknown), made=made)
         return self._to_pay(asset, candidate, shape, made, changed)
 
     def _check_provider(self, asset: Asset) -> None:
@@ -300,6 +317,7 @@ class _Planner:
             candidate,
             shape,
             State.CHANGED if changed else State.NEW,
+            reason=SENT_AGAIN if self._history.unknowns.get(made.fingerprint) else "",
             changed=changed,
             made=made,
             seconds=estimate.seconds,

@@ -78,6 +78,27 @@ class Collected:
     draft: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a search for a job of unknown outcome has found; with neither an id nor `absent`, nobody can tell.
+
+    Args:
+        job_id: the job, found.
+        absent: it is proven that no such job was accepted: sending again pays once.
+        evidence: what the verdict rests on, in words for the books.
+        unanswered: nobody can tell, only because the endpoint could not be asked: a later search may find it.
+    """
+
+    job_id: str | None = None
+    absent: bool = False
+    evidence: str = ""
+    unanswered: bool = False
+
+    def __post_init__(self) -> None:
+        if self.job_id is not None and self.absent:
+            raise ValueError("a job that was found is not absent")
+
+
 Observer = Callable[[Job], None]
 """Told of every look at a job while it is watched."""
 
@@ -93,13 +114,46 @@ class Provider(Protocol):
         """
         ...
 
-    async def wait(self, job_id: str, observe: Observer | None = None) -> Job:
-        """Watch a job until it is terminal; `observe` sees every answer on the way.
+    async def look(self, job_id: str, *, age_s: float) -> Job:
+        """Ask once how a job stands, without waiting for it.
+
+        Args:
+            job_id: the job.
+            age_s: seconds since it was submitted; a young job may not be visible yet.
 
         Raises:
-            ResultLost: the endpoint does not know the job any more.
-            QueueStalled: nothing takes the job; the message says why.
+            ResultExpired: the endpoint does not know the job, and it is no longer young.
+            NotDelivered: no usable answer, or the job is not visible yet.
+            Throttled, ProviderRefused.
+        """
+        ...
+
+    async def wait(self, job_id: str, observe: Observer | None = None, *, age_s: float = 0.0) -> Job:
+        """Watch a job until it is terminal; `observe` sees every answer on the way. The first terminal answer counts.
+
+        Args:
+            job_id: the job.
+            observe: told of every answer.
+            age_s: seconds since the job was submitted, for a job of an earlier run.
+
+        Raises:
+            ResultExpired: the endpoint does not know the job any more.
+            TimedOut: it stayed on a worker far beyond its execution timeout, and has been cancelled.
+            QueueStalled: nothing takes the job; message and hint say why, and what to do.
             NotDelivered: the endpoint could not be reached for too long; the job may go on.
+            ProviderRefused.
+        """
+        ...
+
+    async def find(self, attempt_id: str, *, age_s: float) -> Sighting:
+        """Look for the job of an attempt whose answer was lost; it takes up to a minute after the sending.
+
+        It raises nothing of its own: a search that no endpoint answers ends as a sighting that is `unanswered`.
+
+        Args:
+            attempt_id: our own key, which travelled in the request.
+            age_s: seconds since the request was sent the last time. Too small an age only makes the search longer;
+                too large a one may miss a fresh job that does not show yet.
         """
         ...
 

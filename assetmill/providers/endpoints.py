@@ -1,6 +1,7 @@
 """Which endpoint a run talks to: a name from the settings, a RunPod endpoint id, or an address.
 
 `draft` is reserved: an endpoint of that id draws placeholder art, and its pictures never count as real ones.
+The RunPod key goes to RUNPOD_API_URL, to RUNPOD_MANAGEMENT_URL and to this machine, never to any other host.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
@@ -21,6 +22,7 @@ DRAFT = "draft"
 DRAFT_MODEL = "draft-1"
 NAMES = ("draft", "runpod", "custom")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+ENDPOINT_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)+/?")  # ends in an id, and leads nowhere else
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,10 @@ class Endpoint:
         max_workers: workers that RunPod may run at once.
         usd_per_s: price of one worker-second; None when nobody knows it.
         price_source: where the price comes from.
+        gpu: GPU pool that the price is for.
+        id: RunPod's id of the endpoint.
+        management_url: base address of the API that knows the endpoint's settings and workers, and takes the same
+            key; empty where there is none.
     """
 
     name: str
@@ -47,6 +53,8 @@ class Endpoint:
     usd_per_s: Decimal | None
     price_source: str
     gpu: str | None = None
+    id: str = ""
+    management_url: str = ""
 
     @property
     def draft(self) -> bool:
@@ -88,9 +96,22 @@ def resolve_endpoint(settings: Settings, wanted: str | None = None) -> Endpoint:
     )
 
 
+def endpoint_of(settings: Settings, url: str) -> Endpoint:
+    """The endpoint that an earlier attempt was sent to, by the address that was stored with it.
+
+    Raises:
+        UsageError: it is no endpoint address.
+        ProviderRefused: the key is missing, or the address is on a host that must not get it.
+    """
+    return _by_address(settings, url)
+
+
 def draft_endpoint(settings: Settings, url: str = "", key: SecretStr | None = None, name: str = DRAFT) -> Endpoint:
     """The draft endpoint, free of charge; with an address once it runs."""
-    return Endpoint(name, DRAFT, url, key, DRAFT_MODEL, settings.max_workers, Decimal(0), DRAFT_PRICE.cited)
+    workers, price = settings.max_workers, DRAFT_PRICE
+    return Endpoint(
+        name, DRAFT, url, key, DRAFT_MODEL, workers, Decimal(0), price.cited, None, DRAFT, _management(settings, url)
+    )
 
 
 def _by_name(settings: Settings, name: str) -> Endpoint:
@@ -104,31 +125,82 @@ def _by_name(settings: Settings, name: str) -> Endpoint:
 
 
 def _by_address(settings: Settings, address: str) -> Endpoint:
+    parts, url = _endpoint_parts(address), address.rstrip("/")
+    base, _, endpoint_id = url.rpartition("/")
+    local, runpod = parts.hostname in LOOPBACK, base == settings.runpod_api_url.rstrip("/")
+    if not local and not runpod:
+        raise ProviderRefused(
+            f"no key may be sent to {parts.hostname}: it is not the host of RUNPOD_API_URL",
+            hint="set RUNPOD_API_URL if your endpoints are there",
+        )
+    if endpoint_id == DRAFT:
+        key = _local_key(settings) if local else _key(settings)
+        return draft_endpoint(settings, url, key, name=f"{DRAFT}@{parts.netloc}")
+    if runpod and (settings.runpod_api_key or not local):
+        return _runpod(settings, _name_of(settings, endpoint_id), endpoint_id, _key(settings))
+    name = f"{endpoint_id}@{parts.netloc}"
+    return _endpoint(settings, name, url, _local_key(settings), price_of(settings.gpu_pool))
+
+
+def _endpoint_parts(address: str) -> SplitResult:
+    """Parts of an address that keys may travel to."""
     if "@" in address:  # not repeated: it may hold a password
         raise UsageError("an address with a user or password is no endpoint address", hint="put keys in the settings")
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = False
+    if not usable or not ENDPOINT_PATH.fullmatch(parts.path) or parts.query or parts.fragment:
         raise UsageError(f"{address!r} is no endpoint address", hint="like http://127.0.0.1:8000/v2/draft")
-    local = parts.hostname in LOOPBACK
-    if parts.scheme == "http" and not local:
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise UsageError("an endpoint on another machine needs https", hint="the key would travel in the clear")
-    url = address.rstrip("/")
-    endpoint_id = url.rsplit("/", 1)[-1]
-    key = settings.serve_key or settings.runpod_api_key if local else _key(settings)
-    if endpoint_id == DRAFT:
-        return draft_endpoint(settings, url, key, name=f"{DRAFT}@{parts.netloc}")
-    price = price_of(settings.gpu_pool)
-    return _endpoint(settings, f"{endpoint_id}@{parts.netloc}", url, key, price)
+    return parts
 
 
 def _runpod(settings: Settings, name: str, endpoint_id: str, key: SecretStr) -> Endpoint:
     url = f"{settings.runpod_api_url.rstrip('/')}/{endpoint_id}"
+    _endpoint_parts(url)
     return _endpoint(settings, name, url, key, price_of(settings.gpu_pool))
 
 
 def _endpoint(settings: Settings, name: str, url: str, key: SecretStr | None, price: Price) -> Endpoint:
-    model, workers = settings.model_identity, settings.max_workers
-    return Endpoint(name, "runpod", url, key, model, workers, price.usd_per_s, price.cited, settings.gpu_pool)
+    return Endpoint(
+        name=name,
+        kind="runpod",
+        url=url,
+        key=key,
+        model=settings.model_identity,
+        max_workers=settings.max_workers,
+        usd_per_s=price.usd_per_s,
+        price_source=price.cited,
+        gpu=settings.gpu_pool,
+        id=url.rsplit("/", 1)[-1],
+        management_url=_management(settings, url),
+    )
+
+
+def _management(settings: Settings, url: str) -> str:
+    """Management API of an endpoint. A server on this machine is its own: a key for it means nothing to RunPod."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return ""
+    if parts.hostname in LOOPBACK:
+        return f"{parts.scheme}://{parts.netloc}/v2"
+    management = settings.runpod_management_url.rstrip("/")
+    if not management.startswith("https://"):
+        raise UsageError("RUNPOD_MANAGEMENT_URL needs https", hint="the key would travel in the clear")
+    return management
+
+
+def _name_of(settings: Settings, endpoint_id: str) -> str:
+    """Name that the books use for an endpoint of this id."""
+    named = {settings.runpod_custom_endpoint_id: "custom", settings.runpod_endpoint_id: "runpod"}
+    return named.get(endpoint_id, endpoint_id)
+
+
+def _local_key(settings: Settings) -> SecretStr | None:
+    return settings.serve_key or settings.runpod_api_key
 
 
 def _key(settings: Settings) -> SecretStr:

@@ -3,20 +3,30 @@
 Both output dialects are understood: `output.images[{filename, type, data}]` (worker 5 and later, base64 or
 an S3 address) and `output.message` (before). Success is not what the status says but what came back:
 partial validation leaves outputs out without a word, and a result over the size limit is COMPLETED with none.
+Whatever JSON an answer holds, it becomes a value or an `AttemptError`, and no error repeats an address.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assetmill.errors import JobFailed, ResultInvalid, ResultLost
+import httpx
+
+from assetmill.errors import (
+    AttemptError,
+    ExecutionFailed,
+    InvalidImage,
+    ResultInvalid,
+    ResultTooLarge,
+    WorkerFault,
+    WrongCount,
+)
 from assetmill.providers.base import Job, JobRequest, JobState
+from assetmill.providers.runpod.failures import MAX_DETAILS, class_of, failed, failure_of, one_line, words_of
 
 STATES = {
     "IN_QUEUE": JobState.QUEUED,
@@ -27,13 +37,10 @@ STATES = {
     "CANCELLED": JobState.CANCELLED,
     "TIMED_OUT": JobState.TIMED_OUT,
 }
-# The worker's own words for errors that the same request would meet again.
-FINAL = re.compile(
-    r"Workflow validation failed|does not exist|custom node may not be installed|Missing 'workflow' parameter"
-    r"|must be a list of objects|Please provide input|Invalid JSON format|Failed to upload|invalid_prompt",
-    re.IGNORECASE,
-)
-MAX_ERROR_CHARS = 600
+LONGEST_MS = 7 * 24 * 3600 * 1000  # RunPod lets no job live longer, so a greater figure is none
+MAX_ID_CHARS = 64
+PORTS = 65_536
+SIMULATED = "simulated_uploaded/"  # worker-comfyui's answer with an S3 endpoint and no S3 keys: a path of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +64,17 @@ def request_body(request: JobRequest) -> dict[str, Any]:
 
 def to_job(body: Mapping[str, Any], job_id: str) -> Job:
     """A job from a status answer. A status that nobody knows counts as running."""
-    raw = str(body.get("status", ""))
+    status, worker = body.get("status"), body.get("workerId")
+    raw = status if isinstance(status, str) else ""
     return Job(
-        id=str(body.get("id") or job_id),
+        id=job_id,
         state=STATES.get(raw, JobState.RUNNING),
         delay_ms=_whole(body.get("delayTime")),
         execution_ms=_whole(body.get("executionTime")),
-        worker_id=str(body["workerId"]) if body.get("workerId") else None,
+        worker_id=one_line(worker)[:MAX_ID_CHARS] or None if isinstance(worker, str) else None,
         error=body.get("error"),
         output=body.get("output"),
-        raw_status=raw,
+        raw_status=one_line(raw),
     )
 
 
@@ -74,32 +82,58 @@ def output_files(job: Job) -> tuple[OutputFile, ...]:
     """Files of a completed job, in the order of the answer.
 
     Raises:
-        JobFailed: it did not complete.
-        ResultLost: it completed and there is no output.
+        JobFailed: it did not complete, or completed with an error.
+        ResultExpired: the endpoint does not know it.
+        ResultTooLarge: it completed and there is no output.
+        InvalidImage: an entry is neither base64 nor an address.
         ResultInvalid: the output has none of the known shapes.
     """
-    _raise_unless_completed(job)
+    if job.state is not JobState.COMPLETED:
+        raise failure_of(job)
     output = job.output
     if output is None:
-        raise ResultLost(
+        raise ResultTooLarge(
             "completed without an output",
             job_id=job.id,
             hint="the result was over the size limit: ask for less, or use S3",
         )
     if isinstance(output, Mapping):
         if output.get("error"):
-            raise JobFailed(error_text(output["error"]), final=is_final(str(output["error"])), job_id=job.id)
+            raise failed(words_of(output["error"], output), job.id)
         if isinstance(output.get("images"), list):
             return tuple(_file(entry, job.id) for entry in output["images"])
         if isinstance(output.get("message"), str):
             return (_content("", output["message"], job.id),)
-    raise ResultInvalid(f"output of an unknown shape ({type(output).__name__})", job_id=job.id)
+    raise ResultInvalid(
+        f"output of an unknown shape ({type(output).__name__})",
+        job_id=job.id,
+        hint="the endpoint's worker is no worker-comfyui that is known here",
+    )
 
 
 def output_notes(job: Job) -> tuple[str, ...]:
     """Problems that the worker reported beside its images."""
     errors = job.output.get("errors") if isinstance(job.output, Mapping) else None
-    return tuple(error_text(e) for e in errors) if isinstance(errors, list) else ()
+    told = errors if isinstance(errors, list) else [errors]
+    return tuple(note for error in told[:MAX_DETAILS] if (note := one_line(error)))
+
+
+def outputs_missing(job: Job, missing: Sequence[str], expected: int) -> AttemptError:
+    """The error of a completed job that lacks outputs.
+
+    Returns:
+        `WorkerFault` or `ExecutionFailed` where the worker's notes tell one, else `WrongCount`: ComfyUI drops an
+        output whose node does not validate without a word.
+    """
+    notes = output_notes(job)
+    kind = class_of("", notes)
+    wrong = kind if kind in (WorkerFault, ExecutionFailed) else WrongCount
+    told = f" ({one_line('; '.join(notes))})" if notes else ""
+    return wrong(
+        f"{len(missing)} of {expected} outputs are missing: {', '.join(missing)}{told}",
+        job_id=job.id,
+        hint="a node of the graph failed, or does not validate at this endpoint: assetmill workflows lint",
+    )
 
 
 def is_draft(job: Job) -> bool:
@@ -107,55 +141,47 @@ def is_draft(job: Job) -> bool:
     return isinstance(job.output, Mapping) and job.output.get("draft") is True
 
 
-def is_final(text: str) -> bool:
-    """Whether the same request would fail the same way."""
-    return FINAL.search(text) is not None
-
-
-def error_text(error: Any) -> str:
-    """A worker's error in one line: the message of the SDK's JSON string, or the text as it is."""
-    if isinstance(error, str):
-        try:
-            parsed = json.loads(error)
-        except ValueError:
-            parsed = None
-        if isinstance(parsed, dict) and parsed.get("error_message"):
-            error = parsed["error_message"]
-    text = " ".join(str(error).split())
-    return text[:MAX_ERROR_CHARS] + ("…" if len(text) > MAX_ERROR_CHARS else "")
-
-
-def _raise_unless_completed(job: Job) -> None:
-    if job.state is JobState.COMPLETED:
-        return
-    if job.state is JobState.FAILED:
-        details = job.output.get("details") if isinstance(job.output, Mapping) else None
-        told = details if isinstance(details, list) else (details,)
-        text = "; ".join(error_text(part) for part in (job.error, *told) if part) or "no reason given"
-        raise JobFailed(text, final=is_final(text), job_id=job.id)
-    if job.state is JobState.TIMED_OUT:
-        raise JobFailed("the job timed out", final=False, job_id=job.id, hint="raise ASSETMILL_EXECUTION_TIMEOUT_S")
-    raise JobFailed(f"the job ended as {job.raw_status or job.state}", final=False, job_id=job.id)
-
-
 def _file(entry: Any, job_id: str) -> OutputFile:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("data"), str):
-        raise ResultInvalid("an output entry without data", job_id=job_id)
-    return _content(str(entry.get("filename", "")), entry["data"], job_id)
+        raise InvalidImage("an output entry without data", job_id=job_id)
+    name = entry.get("filename")
+    return _content(name if isinstance(name, str) else "", entry["data"], job_id)
 
 
 def _content(filename: str, data: str, job_id: str) -> OutputFile:
-    if data.startswith(("https://", "http://")):
-        return OutputFile(filename, url=data)
+    if data[:8].lower().startswith(("https://", "http://")):
+        return OutputFile(filename, url=_address(filename, data, job_id))
+    if data.startswith(SIMULATED):
+        raise ResultInvalid(
+            "the worker kept its picture: it has an S3 endpoint and no S3 keys",
+            job_id=job_id,
+            hint="set BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY at the endpoint, or no BUCKET_ENDPOINT_URL",
+        )
     text = data.partition(",")[2] if data.startswith("data:") else data
     try:
-        return OutputFile(filename, data=base64.b64decode(text, validate=True))
+        return OutputFile(filename, data=base64.b64decode("".join(text.split()), validate=True))
     except (binascii.Error, ValueError):
-        raise ResultInvalid(f"output {filename or '?'} is neither base64 nor an address", job_id=job_id) from None
+        raise InvalidImage(f"output {_named(filename)} is neither base64 nor an address", job_id=job_id) from None
+
+
+def _address(filename: str, data: str, job_id: str) -> str:
+    """The address as it came, if anything can be asked of it; it is never repeated in an error."""
+    try:
+        url = httpx.URL(data)
+        sound = bool(url.host) and (url.port is None or 0 < url.port < PORTS)
+    except (httpx.InvalidURL, ValueError):
+        sound = False
+    if not sound:
+        raise InvalidImage(f"output {_named(filename)} has an address that is none", job_id=job_id)
+    return data
+
+
+def _named(filename: str) -> str:
+    return one_line(filename)[:100] or "?"
 
 
 def _whole(value: Any) -> int | None:
     """A count of milliseconds, or None for anything else (numbers may come as floats)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value < 0:  # noqa: PLR0124  NaN
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_MS:
         return None
-    return int(min(value, 2**53))
+    return int(value)

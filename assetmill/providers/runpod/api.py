@@ -7,7 +7,10 @@ errors say what a caller may do. Every call has a timeout. Nothing here logs a k
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -28,12 +31,18 @@ MAX_RUN_BYTES = 10 * 1024 * 1024  # RunPod refuses a larger /run body with 400 "
 CONNECT_S = 10.0
 READ_S = 30.0
 LONG_POLL_SLACK_S = 15.0
+ASIDE_S = 10.0  # for questions on the side: nobody's job waits for them
+MAX_LISTING_BYTES = 64 * 1024 * 1024  # a listing may repeat every input, pictures and all
 UNAUTHORISED = frozenset({401, 403})
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class JobUnknownError(Exception):
     """The endpoint answered 404 for a job: too young, expired, or never there. Stays inside this package."""
+
+
+class NoListingError(Exception):
+    """The endpoint has no list of requests that can be read, and will not have one. Stays inside this package."""
 
 
 class JobApi:
@@ -50,6 +59,7 @@ class JobApi:
         self._client = client
         self._base = base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._clock = clock
         self._limits = RateLimits(clock)
 
     async def run(self, request: JobRequest) -> str:
@@ -104,23 +114,55 @@ class JobApi:
     async def health(self) -> Mapping[str, Any]:
         """GET /health: counts of jobs and workers; every field may be missing."""
         try:
-            response = await self._call("health", "GET", "health")
+            response = await self._call("health", "GET", "health", read_s=ASIDE_S)
         except httpx.HTTPError as error:
             raise NotDelivered(f"no answer from the endpoint: {type(error).__name__}") from error
         self._refuse_unauthorised(response)
-        return _json_object(response) or {}
+        return (json_object(response) or {}) if response.is_success else {}
+
+    async def raw_status(self, job_id: str) -> Mapping[str, Any]:
+        """GET /status as it came: it shows the input of a job that has not ended. Raises as `status` does."""
+        return await self._look_raw(f"status/{job_id}", job_id, ASIDE_S)
+
+    async def requests(self) -> Any:
+        """GET /requests, which no documentation describes: the parsed JSON value, of whatever shape.
+
+        Raises:
+            NoListingError: there is none (404, 405), we may not read it, or it is no JSON of a bearable size.
+            NotDelivered, Throttled: no answer this time.
+        """
+        try:
+            async with (
+                self._limits.admitted("requests"),
+                self._client.stream("GET", f"{self._base}/requests", headers=self._headers, timeout=READ_S) as response,
+            ):
+                content = await _bounded(response)
+        except httpx.HTTPError as error:
+            raise NotDelivered(f"no answer from the endpoint: {type(error).__name__}") from error
+        self._raise_if_passing(response, "the listing")
+        if not response.is_success:
+            raise NoListingError(f"HTTP {response.status_code}")
+        if content is None:
+            raise NoListingError(f"it is larger than {MAX_LISTING_BYTES:,} bytes")
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise NoListingError("it is no JSON") from None
 
     async def _call(
         self, operation: Operation, method: str, path: str, *, content: bytes | None = None, read_s: float = READ_S
     ) -> httpx.Response:
-        await self._limits.wait(operation)
         headers = self._headers | ({"Content-Type": "application/json"} if content is not None else {})
         timeout = httpx.Timeout(READ_S, connect=CONNECT_S, read=read_s)
-        return await self._client.request(
-            method, f"{self._base}/{path}", content=content, headers=headers, timeout=timeout
-        )
+        async with self._limits.admitted(operation):
+            return await self._client.request(
+                method, f"{self._base}/{path}", content=content, headers=headers, timeout=timeout
+            )
 
     async def _look(self, path: str, job_id: str, read_s: float) -> Job:
+        return to_job(await self._look_raw(path, job_id, read_s), job_id)
+
+    async def _look_raw(self, path: str, job_id: str, read_s: float) -> Mapping[str, Any]:
         try:
             response = await self._call("status", "GET", path, read_s=read_s)
         except httpx.HTTPError as error:
@@ -129,11 +171,17 @@ class JobApi:
         if response.status_code in (404, 405):
             raise JobUnknownError(job_id)
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise Throttled("status is throttled", retry_after_s=_retry_after(response))
-        body = _json_object(response)
+            raise Throttled("status is throttled", retry_after_s=self._retry_after(response))
+        body = json_object(response)
         if response.status_code >= httpx.codes.BAD_REQUEST or not body or not body.get("status"):
             raise NotDelivered(f"unusable answer: {_excerpt(response)}", job_id=job_id)
-        return to_job(body, job_id)
+        return body
+
+    def _raise_if_passing(self, response: httpx.Response, what: str) -> None:
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise Throttled(f"{what} is throttled", retry_after_s=self._retry_after(response))
+        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise NotDelivered(f"{what} cannot be read: HTTP {response.status_code}")
 
     def _accepted(self, response: httpx.Response) -> dict[str, Any]:
         """JSON body of a successful /run, or the error that its status means."""
@@ -142,12 +190,12 @@ class JobApi:
         if status == httpx.codes.NOT_FOUND:
             raise ProviderRefused("the provider knows no such endpoint", hint="check the endpoint id")
         if status == httpx.codes.TOO_MANY_REQUESTS:
-            raise Throttled("the endpoint is throttling us", retry_after_s=_retry_after(response))
+            raise Throttled("the endpoint is throttling us", retry_after_s=self._retry_after(response))
         if httpx.codes.BAD_REQUEST <= status < httpx.codes.INTERNAL_SERVER_ERROR:
             raise RequestRejected(f"the endpoint refused the request: {_excerpt(response)}")
         if status >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise OutcomeUnknown(f"the endpoint broke down: {_excerpt(response)}", hint="the job may be running")
-        return _json_object(response) or {}
+        return json_object(response) or {}
 
     def _refuse_unauthorised(self, response: httpx.Response) -> None:
         if response.status_code in UNAUTHORISED:
@@ -156,22 +204,48 @@ class JobApi:
                 hint="check RUNPOD_API_KEY and its rights",
             )
 
+    def _retry_after(self, response: httpx.Response) -> float | None:
+        return retry_after_s(response.headers.get("retry-after", ""), self._clock.now())
 
-def _json_object(response: httpx.Response) -> dict[str, Any] | None:
+
+def retry_after_s(value: str, now: datetime) -> float | None:
+    """Seconds that a Retry-After header asks for: a number or an HTTP date; None when it is neither."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = _seconds_until(value, now)
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _seconds_until(value: str, now: datetime) -> float:
+    try:
+        then = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
+    return ((then if then.tzinfo else then.replace(tzinfo=UTC)) - now).total_seconds()
+
+
+async def _bounded(response: httpx.Response) -> bytes | None:
+    """The body, or None where it is too large to keep."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > MAX_LISTING_BYTES:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def json_object(response: httpx.Response) -> dict[str, Any] | None:
+    """The body, where it is a JSON object and says so."""
     if "json" not in response.headers.get("content-type", ""):
         return None
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):  # nested deeper than a parser follows is no answer of theirs
         return None
     return body if isinstance(body, dict) else None
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    try:
-        return max(0.0, float(response.headers.get("retry-after", "")))
-    except ValueError:
-        return None
 
 
 def _excerpt(response: httpx.Response) -> str:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import httpx
+from PIL import Image
 
 from assetmill.clock import Clock
-from assetmill.errors import NotDelivered, ResultInvalid
+from assetmill.errors import BlankImage, InvalidImage, NotDelivered, ResultExpired, ResultInvalid
 from assetmill.images import decode
-from assetmill.providers.base import Collected, Job, JobRequest, Observer, Provider
+from assetmill.providers.base import Collected, Job, JobRequest, Observer, Provider, Sighting
 from assetmill.providers.endpoints import Endpoint
-from assetmill.providers.runpod.answers import OutputFile, is_draft, output_files, output_notes
-from assetmill.providers.runpod.api import JobApi
-from assetmill.providers.runpod.watch import Watcher
+from assetmill.providers.runpod.answers import OutputFile, is_draft, output_files, outputs_missing
+from assetmill.providers.runpod.api import JobApi, JobUnknownError
+from assetmill.providers.runpod.census import Census
+from assetmill.providers.runpod.diagnosis import Doctor
+from assetmill.providers.runpod.find import Finder
+from assetmill.providers.runpod.watch import Watcher, missing_job
 
 DOWNLOAD_S = 60.0
 SPARE_CONNECTIONS = 8
+MAY_BE_EMPTY = frozenset({"depth", "mid", "near"})  # made by cutting up another output, not by the sampler
 
 
 class RunPodProvider(Provider):
@@ -28,48 +33,92 @@ class RunPodProvider(Provider):
         clock: time source.
         window: most jobs that will be outstanding; sizes the connection pool.
         stall_s: seconds a job may wait in the queue before it counts as stalled.
+        look_for_s: seconds after its sending until which a job of unknown outcome is looked for.
+        execution_timeout_s: seconds a job may be on a worker; one that goes on for longer is cancelled.
+        notice: told what holds up jobs that wait for more than a minute, once for each change of words.
     """
 
-    def __init__(self, endpoint: Endpoint, clock: Clock, *, window: int, stall_s: float) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        clock: Clock,
+        *,
+        window: int,
+        stall_s: float,
+        look_for_s: float = 60.0,
+        execution_timeout_s: float = 600.0,
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
         limits = httpx.Limits(max_connections=window + SPARE_CONNECTIONS)
         self._client = httpx.AsyncClient(limits=limits, follow_redirects=False)
         key = endpoint.key.get_secret_value() if endpoint.key else None
         self._api = JobApi(self._client, endpoint.url, key, clock)
-        self._watcher = Watcher(self._api, clock, stall_s, self._diagnosis)
+        self._census = Census(self._api, clock)
+        self._finder = Finder(self._api, self._census, clock, look_for_s)
+        doctor = Doctor(self._api, self._client, endpoint, clock)
+        self._watcher = Watcher(
+            self._api, clock, doctor.diagnose, self.cancel, stall_s, execution_timeout_s, notice=notice
+        )
 
     async def submit(self, request: JobRequest) -> str:
-        """POST /run; see `JobApi.run` for what it raises."""
-        return await self._api.run(request)
+        """POST /run; see `JobApi.run` for what it raises. The first one asks for the endpoint's counts before it."""
+        await self._census.before_send()
+        with self._census.sending(request.attempt_id):
+            job_id = await self._api.run(request)
+            self._census.accepted(request.attempt_id, job_id)
+        return job_id
 
-    async def wait(self, job_id: str, observe: Observer | None = None) -> Job:
+    async def look(self, job_id: str, *, age_s: float) -> Job:
+        """Ask once for a job's status."""
+        try:
+            job = await self._api.status(job_id)
+        except JobUnknownError:
+            if error := missing_job(job_id, age_s):
+                self._census.gone(job_id)
+                raise error from None
+            raise NotDelivered("the job is not visible yet", job_id=job_id, hint="ask again in a minute") from None
+        self._census.seen(job)
+        return job
+
+    async def wait(self, job_id: str, observe: Observer | None = None, *, age_s: float = 0.0) -> Job:
         """Watch until the job has ended; `observe` sees every answer on the way."""
-        return await self._watcher.watch(job_id, observe)
+
+        def seen(job: Job) -> None:
+            self._census.seen(job)
+            if observe:
+                observe(job)
+
+        try:
+            return await self._watcher.watch(job_id, seen, age_s=age_s)
+        except ResultExpired:
+            self._census.gone(job_id)
+            raise
+
+    async def find(self, attempt_id: str, *, age_s: float) -> Sighting:
+        """Look for the job of an attempt whose answer was lost, in the list of requests and in the counts."""
+        return await self._finder.find(attempt_id, age_s)
 
     async def collect(self, job: Job, request_outputs: Mapping[str, str]) -> Collected:
-        """Images of a completed job by role. All expected ones must be there, and decode.
+        """Images of a completed job by role. All expected ones must be there, decode, and show something.
 
         Raises:
             JobFailed, ResultLost, ResultInvalid; NotDelivered when a download fails (the job is done).
         """
-        images: dict[str, bytes] = {}
-        for file in output_files(job):
-            role = _role_of(file, request_outputs)
-            if role is not None:
-                images[role] = file.data if file.data is not None else await self._download(file, job.id)
-        missing = sorted(set(request_outputs) - set(images))
+        found = {role: file for file in output_files(job) if (role := _role_of(file, request_outputs)) is not None}
+        missing = sorted(set(request_outputs) - set(found))
         if missing:
-            notes = "; ".join(output_notes(job))
-            raise ResultInvalid(
-                f"{len(missing)} of {len(request_outputs)} outputs are missing: {', '.join(missing)}"
-                + (f" ({notes})" if notes else ""),
-                job_id=job.id,
-            )
+            raise outputs_missing(job, missing, len(request_outputs))
+        images = {
+            role: file.data if file.data is not None else await self._download(file, job.id)
+            for role, file in found.items()
+        }
         await asyncio.to_thread(_all_decode, images, job.id)
         return Collected(images, is_draft(job))
 
     async def cancel(self, job_id: str) -> None:
         """Ask for the job to be dropped; a running one may go on to its end."""
-        await self._api.cancel(job_id)
+        with self._census.cancelling(job_id):
+            await self._api.cancel(job_id)
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -84,43 +133,39 @@ class RunPodProvider(Provider):
             raise NotDelivered(f"an image could not be fetched: {type(error).__name__}", job_id=job_id) from None
         return response.content
 
-    async def _diagnosis(self) -> str:
-        """Why nothing takes the job, from /health, in words that say what to do."""
-        try:
-            health = await self._api.health()
-        except NotDelivered as error:
-            return f"the job waits in the queue and the endpoint's health cannot be read: {error.message}"
-        workers = health.get("workers")
-        counts = {k: v for k, v in workers.items() if isinstance(v, int)} if isinstance(workers, Mapping) else {}
-        return "the job waits in the queue: " + stall_reason(counts)
-
-
-def stall_reason(workers: Mapping[str, int]) -> str:
-    """What a set of worker counts means for a job that nobody takes."""
-    if workers.get("unhealthy"):
-        return f"{workers['unhealthy']} workers are unhealthy: the container crashes; read its logs"
-    if not any(workers.values()):
-        return "the endpoint has no workers: no capacity, or max workers is 0 (RunPod sets that after 7 idle days)"
-    if workers.get("throttled"):
-        return f"{workers['throttled']} workers are throttled: no capacity; widen the GPU pools"
-    if workers.get("initializing"):
-        return f"{workers['initializing']} workers are starting: a slow cold start"
-    return "all workers are busy with other jobs"
-
 
 def _role_of(file: OutputFile, outputs: Mapping[str, str]) -> str | None:
     """Role whose filename prefix the file bears; an old worker names none, and then only one can be meant."""
-    for role, prefix in outputs.items():
-        if file.filename.startswith(f"{prefix}_"):
-            return role
+    borne = [role for role, prefix in outputs.items() if file.filename.startswith(f"{prefix}_")]
+    if borne:
+        return max(borne, key=lambda role: len(outputs[role]))
     return next(iter(outputs)) if not file.filename and len(outputs) == 1 else None
 
 
 def _all_decode(images: Mapping[str, bytes], job_id: str) -> None:
+    """Every image is whole, and those that the sampler drew show something.
+
+    A depth map may be flat, and a layer that depth cuts out of a picture may be empty: a wall seen from the front
+    has neither a near nor a middle part. The checks of a finished asset judge those. Everything else is blank if
+    all its pixels are equal, as they are where numbers overflowed, or all transparent, as where a cut-out found
+    no subject.
+
+    Raises:
+        InvalidImage, BlankImage.
+    """
     for role, data in images.items():
         try:
-            decode(data)
+            image = decode(data)
         except ResultInvalid as error:
-            raise ResultInvalid(f"output {role}: {error.message}", job_id=job_id) from error
+            raise InvalidImage(f"output {role}: {error.message}", job_id=job_id, hint=error.hint) from error
         except Exception as error:  # an image library may raise anything, and the job is paid for whatever it was
-            raise ResultInvalid(f"output {role} is no image: {type(error).__name__}", job_id=job_id) from error
+            raise InvalidImage(f"output {role} is no image: {type(error).__name__}", job_id=job_id) from error
+        if role not in MAY_BE_EMPTY and (nothing := _nothing_in(image)):
+            raise BlankImage(f"output {role} is blank: {nothing}", job_id=job_id, hint="another seed may draw it")
+
+
+def _nothing_in(image: Image.Image) -> str:
+    """Why there is nothing to see, or "" if there is something."""
+    if image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        return "every pixel is transparent"
+    return "every pixel is the same" if image.getcolors(maxcolors=1) else ""

@@ -23,6 +23,7 @@ from assetmill.ledger import Ledger
 from assetmill.localpod import Pod, PodConfig, running_pod
 from assetmill.planning.plan import ALL, Plan, Selection
 from assetmill.settings import Settings
+from assetmill.storage import open_store
 
 HEAD = """version: 1
 game: {id: tiny, title: Tiny}
@@ -111,6 +112,19 @@ class Studio:
         with Ledger.open(self.settings.ledger_url) as ledger:
             return ledger.rows()
 
+    def reopen(self, status: str = "submitted", *, asset_id: str = "%", job: bool = True) -> None:
+        """Make settled attempts look like those of a run that was cut off after sending."""
+        with Ledger.open(self.settings.ledger_url) as ledger, ledger._database.write() as connection:
+            cut = "owner = null, claimed_until = null" + ("" if job else ", job_id = null")
+            connection.exec_driver_sql(
+                f"update attempts set status = ?, settled_at = null, execution_ms = null, {cut} where asset_id like ?",  # noqa: S608  our own words
+                (status, asset_id),
+            )
+            connection.exec_driver_sql("delete from finishes")
+        store = open_store(self.settings.store_url)
+        for receipt in list(store.list("private/receipts/")):
+            store.delete(receipt.key)
+
 
 SettingsMaker = Callable[..., Settings]
 
@@ -120,7 +134,13 @@ def make_settings(tmp_path, monkeypatch) -> SettingsMaker:
     monkeypatch.chdir(tmp_path)
 
     def make(**variables: str) -> Settings:
-        values = {"ASSETMILL_HOME": str(tmp_path / "out"), "ASSETMILL_SERVE_KEY": "made-up-key", **variables}
+        values = {
+            "ASSETMILL_HOME": str(tmp_path / "out"),
+            "ASSETMILL_SERVE_KEY": "made-up-key",
+            "ASSETMILL_LOOK_FOR_S": "0",
+            "ASSETMILL_WORKER_IDLE_S": "0",
+            **variables,
+        }
         for name in Settings.model_fields.values():
             monkeypatch.delenv(str(name.alias), raising=False)
         for name, value in values.items():

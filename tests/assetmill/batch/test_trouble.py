@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 from PIL import ImageOps, PngImagePlugin
 
@@ -61,13 +62,6 @@ def fast_clock() -> Clock:
     return Clock(monotonic=lambda: passed[0], sleep=sleep)
 
 
-def reopen(ledger_url: str) -> None:
-    """Make settled attempts look like those of a run that was cut off after sending."""
-    with Ledger.open(ledger_url) as ledger, ledger._database.write() as connection:
-        connection.exec_driver_sql("update attempts set status = 'submitted', settled_at = null, execution_ms = null")
-        connection.exec_driver_sql("delete from finishes")
-
-
 async def test_a_picture_that_trips_the_image_library_stops_no_other_and_is_finished_later_for_free(
     studio, monkeypatch
 ):
@@ -94,7 +88,7 @@ async def test_bytes_that_no_one_can_read_settle_the_row_whatever_the_library_ra
 
     monkeypatch.setattr(ImageOps, "exif_transpose", stumble)
     report = await studio.run()
-    assert {line.error for line in report.failures} == {"result_invalid"}
+    assert {line.error for line in report.failures} <= {"invalid_image", "workflow"}
     assert {row["status"] for row in studio.rows()} == {"failed"}
 
 
@@ -125,23 +119,65 @@ async def test_progress_and_books_count_generated_pictures_and_none_that_were_fi
     report = await studio.run(changed, steps=steps)
     assert (report.generated, report.refinished) == (1, 1)
     progress = steps.batch.progress
-    assert (progress.total, progress.done, progress.kept) == (1, 1, 1)
+    assert (progress.total, progress.ended, progress.kept) == (1, 1, 1)
     with Ledger.open(studio.settings.ledger_url) as ledger:
         assert ledger.runs()[-1]["kept"] == 1
 
 
-async def test_a_job_that_may_have_been_charged_is_in_the_sum_as_unknown(studio):
-    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+@pytest.fixture
+async def deaf() -> AsyncIterator[str]:
+    """An endpoint that takes requests and hangs up without a word; other calls it answers, and knows nothing."""
+    nothing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"POST"):
+                writer.write(nothing)
+                await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
-        studio.endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v2/gpu"
-        report = await studio.run()
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v2/gpu"
+
+
+ONE = "  - {id: sky, type: background, prompt: a sky, width: 128, height: 128}\n"
+
+
+async def test_an_answer_that_is_lost_twice_is_in_the_sum_as_unknown_and_not_sent_again(studio, deaf, make_settings):
+    studio.settings, studio.endpoint = make_settings(ASSETMILL_GPU_POOL="ADA_24"), deaf
+    report = await studio.run(ONE)
     assert {line.error for line in report.failures} == {"outcome_unknown"}
-    assert (report.cost_usd, report.unpriced) == (None, 3)
-    assert {row["status"] for row in studio.rows()} == {"lost"}
+    assert (report.cost_usd, report.unpriced, report.retried) == (None, 2, 1)
+    first, second = studio.rows()
+    assert {row["status"] for row in (first, second)} == {"lost"}
+    assert second["retry_of"] == first["attempt_id"]
+    assert (first["cost_low_usd"], first["cost_estimate_usd"]) == (0, None)
+    assert first["cost_high_usd"] == first["planned_high_usd"] > 0, "the most that it may have cost"
+    again = await studio.run(ONE)
+    assert [line.state for line in again.failures] == ["blocked"]
+    assert "ASSETMILL_RESEND_UNKNOWN=2" in again.failures[0].message
+    assert len(studio.rows()) == 2, "nothing was sent"
+    studio.settings = make_settings(ASSETMILL_GPU_POOL="ADA_24", ASSETMILL_RESEND_UNKNOWN="2")
+    await studio.run(ONE)
+    assert len(studio.rows()) == 3, "told so, it is sent once more"
+
+
+async def test_an_unknown_outcome_is_never_sent_again_where_the_policy_says_so(studio, deaf, make_settings):
+    studio.settings, studio.endpoint = make_settings(ASSETMILL_RESEND_UNKNOWN="0"), deaf
+    await studio.run(ONE)
+    again = await studio.run(ONE)
+    assert [line.state for line in again.failures] == ["blocked"]
+    assert len(studio.rows()) == 1
+
+
+async def test_an_endpoint_that_answers_no_request_stops_getting_any(studio, deaf):
+    studio.endpoint = deaf
+    many = "".join(f"  - {{id: s{i:02d}, type: background, prompt: sky {i}, size: 128x128}}\n" for i in range(12))
+    report = await studio.run(many)
+    assert report.failed == 12
+    assert len(studio.rows()) <= 3, "canaries"
 
 
 async def test_whatever_a_draft_endpoint_answers_is_a_draft(studio, tools):
@@ -171,7 +207,18 @@ async def test_jobs_that_nobody_takes_are_withdrawn_and_end_the_run(tmp_path, ma
         assert "queue" in (report.stopped or "")
         rows = studio.rows()
         assert {row["status"] for row in rows} == {"cancelled"}
-        assert len(rows) == 6, "the rest of the batch is not sent after them"
+        assert len(rows) <= 2, "the rest of the batch is not sent after its canary"
+        assert studio.pod.counts().in_queue == 0
+
+
+async def test_a_run_that_is_ended_at_once_takes_back_what_waits_in_the_queue(tmp_path, make_settings, tools):
+    async with tools.open_studio(tmp_path, make_settings(), cold_start_s=3600) as studio:
+        task = asyncio.create_task(studio.run())
+        await until(task, lambda: [row["status"] for row in studio.rows()] == ["submitted"] * 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert [(row["status"], row["cost_high_usd"]) for row in studio.rows()] == [("cancelled", 0)] * 2
         assert studio.pod.counts().in_queue == 0
 
 
@@ -180,14 +227,19 @@ async def test_a_job_of_an_earlier_run_that_nobody_takes_is_withdrawn_before_it_
 ):
     monkeypatch.setattr("assetmill.providers.runpod.watch.LONG_POLL_S", 0.05)
     async with tools.open_studio(tmp_path, make_settings(ASSETMILL_QUEUE_STALL_S="10"), cold_start_s=3600) as studio:
-        task = asyncio.create_task(studio.run())
-        await until(task, lambda: studio.pod.counts().in_queue == 3)
+        task = asyncio.create_task(studio.run(ONE))
+        await until(task, lambda: [row["status"] for row in studio.rows()] == ["submitted"])
         task.cancel()
-        with suppress(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError):
             await task
+        studio.reopen()
+        async with httpx.AsyncClient(headers={"Authorization": "Bearer made-up-key"}) as client:
+            answer = await client.post(f"{studio.pod.url}/run", json={"input": {"left": "behind"}})
+        with Ledger.open(studio.settings.ledger_url) as ledger, ledger._database.write() as connection:
+            connection.exec_driver_sql("update attempts set job_id = ?", (answer.json()["id"],))
         studio.clock = fast_clock()
-        await studio.run()
-        assert [row["status"] for row in studio.rows()] == ["cancelled"] * 6
+        await studio.run(ONE)
+        assert [row["status"] for row in studio.rows()] == ["cancelled"] * 2
         assert studio.pod.counts().in_queue == 0, "nothing is left that might run, and be paid, unseen"
 
 
@@ -196,7 +248,7 @@ async def test_a_job_collected_later_costs_what_it_cost_when_it_was_sent(tmp_pat
     async with tools.open_studio(tmp_path, settings, endpoint_id="gpu") as studio:
         studio.artist.answers[""] = lambda graph: {"images": tools.answer(graph)["images"]}
         await studio.run()
-        reopen(settings.ledger_url)
+        studio.reopen()
         studio.settings = make_settings(ASSETMILL_GPU_POOL="ADA_80_PRO")
         report = await studio.run()
         assert (report.collected, report.generated) == (3, 0)
@@ -209,7 +261,7 @@ async def test_a_job_collected_later_costs_what_it_cost_when_it_was_sent(tmp_pat
 async def test_a_failure_found_later_has_its_times_in_the_row(studio):
     studio.artist.answers["slime"] = lambda _: {"error": "Job processing failed"}
     await studio.run()
-    reopen(studio.settings.ledger_url)
+    studio.reopen()
     studio.artist.answers.clear()
     await studio.run()
     first = next(row for row in studio.rows() if row["asset_id"] == "slime")

@@ -1,5 +1,6 @@
 """A ledger in a real file, and values to write into it."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ class Books:
             asset_type="entity",
             candidate=0,
             try_no=1,
-            fingerprint="f" * 64,
+            fingerprint=hashlib.sha256(attempt_id.encode()).hexdigest(),
             inputs={"prompt": "a knight", "seed": 7},
             provider="runpod",
             endpoint="ep",

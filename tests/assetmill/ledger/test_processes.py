@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from assetmill.ledger import Ledger, Status
+from assetmill.ledger.schema import NEWEST
 
 PROGRAM = Path(__file__).parent / "writer_process.py"
 
@@ -47,7 +48,7 @@ def finish(processes: list[subprocess.Popen[str]]) -> list[str]:
 def test_six_processes_may_open_a_new_ledger_at_once(ledger_url: str) -> None:
     processes = [start("open", ledger_url) for _ in range(6)]
     release(processes)
-    assert finish(processes) == ["0001\n"] * 6
+    assert finish(processes) == [f"{NEWEST}\n"] * 6
 
 
 def test_of_eight_writing_processes_nothing_is_lost(ledger_url: str, books: Any) -> None:

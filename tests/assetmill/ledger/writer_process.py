@@ -35,7 +35,7 @@ def intent_of(attempt_id: str, run_id: str) -> Intent:
         asset_type="entity",
         candidate=0,
         try_no=1,
-        fingerprint="f",
+        fingerprint=attempt_id,
         inputs={"prompt": "a knight"},
         provider="draft",
         endpoint="ep",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from assetmill.errors import (
     Throttled,
 )
 from assetmill.providers.base import InputImage, JobRequest
-from assetmill.providers.runpod.api import MAX_RUN_BYTES, JobApi
+from assetmill.providers.runpod.api import MAX_RUN_BYTES, JobApi, retry_after_s
 
 REQUEST = JobRequest("attempt-1", {"9": {"class_type": "SaveImage", "inputs": {}}}, {"image": "attempt-1-image"})
 
@@ -67,6 +68,28 @@ async def test_throttling_tells_how_long_to_wait(script, api):
     with pytest.raises(Throttled) as caught:
         await api.run(REQUEST)
     assert caught.value.retry_after_s == 7.0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    (
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Thu, 01 Jan 2026 00:01:30 GMT", 90.0),
+        ("Thu, 01 Jan 2026 01:00:30 +0100", 30.0),
+        ("Thu, 01 Jan 2026 00:00:10", 10.0),
+        ("Wed, 31 Dec 2025 23:00:00 GMT", 0.0),
+        ("inf", None),
+        ("1e400", None),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+        ("Thu, 99 Jan 2026 00:01:30 GMT", None),
+    ),
+)
+def test_retry_after_is_a_number_or_a_date(header, seconds):
+    assert retry_after_s(header, datetime(2026, 1, 1, tzinfo=UTC)) == seconds
 
 
 async def test_a_refused_connection_delivered_nothing(time):

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from assetmill.errors import AssetmillError, ProviderRefused, UsageError
-from assetmill.providers.endpoints import resolve_endpoint
+from assetmill.providers.endpoints import endpoint_of, resolve_endpoint
 from assetmill.settings import Settings, load_settings
 
 RUNPOD = {"RUNPOD_API_KEY": "made-up", "RUNPOD_COMFYUI_ENDPOINT_ID": "abc123def456", "ASSETMILL_GPU_POOL": "ADA_24"}
@@ -82,6 +82,82 @@ def test_another_local_address_is_real_and_never_shares_fingerprints_with_drafts
     endpoint = resolve_endpoint(settings(), "http://127.0.0.1:8000/v2/gpu")
     assert not endpoint.draft
     assert endpoint.model == "flux1-dev-fp8"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    (
+        ("https://api.runpod.ai/v2/abc123def456", "runpod"),
+        ("https://api.runpod.ai/v2/custom999999/", "custom"),
+        ("https://api.runpod.ai/v2/another12345", "another12345"),
+    ),
+)
+def test_the_endpoint_of_an_old_attempt_is_reached_by_its_stored_address(settings, url, name):
+    endpoint = endpoint_of(settings(RUNPOD_COMFYUI_CUSTOM_ENDPOINT_ID="custom999999", **RUNPOD), url)
+    assert (endpoint.name, endpoint.kind, endpoint.url) == (name, "runpod", url.rstrip("/"))
+    assert endpoint.id == url.rstrip("/").rsplit("/", 1)[1]
+    assert endpoint.management_url == "https://api.runpod.io/v2"
+    assert endpoint.key is not None
+    assert endpoint.key.get_secret_value() == "made-up"
+
+
+def test_a_stored_address_gives_the_same_endpoint_as_its_name_did(settings):
+    made = settings(**RUNPOD)
+    named = resolve_endpoint(made, "runpod")
+    assert endpoint_of(made, named.url) == named
+
+
+@pytest.mark.parametrize("find", (endpoint_of, resolve_endpoint))
+@pytest.mark.parametrize(
+    ("url", "error", "words"),
+    (
+        ("https://example.invalid/v2/abc123def456", ProviderRefused, "no key may be sent to example.invalid"),
+        ("https://api.runpod.ai.example.invalid/v2/abc123def456", ProviderRefused, "no key may be sent"),
+        ("https://api.runpod.ai:444/v2/abc123def456", ProviderRefused, "no key may be sent"),
+        ("https://api.runpod.ai/v3/abc123def456", ProviderRefused, "no key may be sent"),
+        ("http://api.runpod.ai/v2/abc123def456", UsageError, "https"),
+        ("https://api.runpod.ai@example.invalid/v2/abc", UsageError, "user or password"),
+        ("https://api.runpod.ai/v2/../abc", UsageError, "no endpoint address"),
+        ("https://api.runpod.ai/v2/abc#x", UsageError, "no endpoint address"),
+        ("https://api.runpod.ai:x/v2/abc", UsageError, "no endpoint address"),
+        ("https://[::1/v2/abc", UsageError, "no endpoint address"),
+        ("https://api.runpod.ai", UsageError, "no endpoint address"),
+    ),
+)
+def test_the_runpod_key_goes_to_no_other_host(settings, find, url, error, words):
+    with pytest.raises(error, match=words) as caught:
+        find(settings(**RUNPOD), url)
+    assert caught.value.hint
+
+
+def test_a_stored_address_without_a_key_is_refused(settings):
+    with pytest.raises(ProviderRefused, match="RUNPOD_API_KEY"):
+        endpoint_of(settings(), "https://api.runpod.ai/v2/abc123def456")
+
+
+def test_a_server_on_this_machine_is_its_own_management_api(settings):
+    endpoint = endpoint_of(settings(ASSETMILL_SERVE_KEY="local-key", **RUNPOD), "http://127.0.0.1:8000/v2/gpu")
+    assert (endpoint.id, endpoint.management_url) == ("gpu", "http://127.0.0.1:8000/v2")
+    assert endpoint.key is not None
+    assert endpoint.key.get_secret_value() == "local-key", "RunPod's key is not for it"
+
+
+def test_an_api_of_runpod_on_this_machine_never_sends_its_key_to_the_real_one(settings):
+    made = settings(RUNPOD_API_URL="http://127.0.0.1:8000/v2/", **RUNPOD)
+    for endpoint in (resolve_endpoint(made, "runpod"), endpoint_of(made, "http://127.0.0.1:8000/v2/abc123def456")):
+        assert (endpoint.name, endpoint.management_url) == ("runpod", "http://127.0.0.1:8000/v2")
+
+
+@pytest.mark.parametrize("variable", ("RUNPOD_API_URL", "RUNPOD_MANAGEMENT_URL"))
+def test_keys_never_travel_in_the_clear(settings, variable):
+    with pytest.raises(UsageError, match="https"):
+        resolve_endpoint(settings(**{variable: "http://example.invalid/v2"}, **RUNPOD), "runpod")
+
+
+def test_a_draft_that_has_ended_is_still_a_draft_endpoint(settings):
+    endpoint = endpoint_of(settings(), "http://127.0.0.1:8000/v2/draft")
+    assert endpoint.draft
+    assert endpoint.id == "draft"
 
 
 def test_secrets_do_not_show(settings):

@@ -57,7 +57,7 @@ class Spending:
     def start(self, **changes: Any) -> str:
         self._count += 1
         attempt_id = f"a{self._count}"
-        self.ledger.intend(replace(TEMPLATE, attempt_id=attempt_id, **changes))
+        self.ledger.intend(replace(TEMPLATE, attempt_id=attempt_id, fingerprint=attempt_id, **changes))
         self.ledger.submitted(attempt_id, job_id=f"job-{attempt_id}", at=T0)
         return attempt_id
 

@@ -1,0 +1,24 @@
+"""The audit: proof that books, receipts, blobs and published packs say the same, and the way back from receipts.
+
+`read_snapshot` collects, `findings` compares, `mend` and `rebuild` write what is missing. Nothing here changes or
+deletes a settled row, a receipt or a blob. See ADR 0009.
+"""
+
+from assetmill.audit.check import findings
+from assetmill.audit.findings import Finding, Kind
+from assetmill.audit.mend import mend
+from assetmill.audit.reading import read_snapshot
+from assetmill.audit.rebuild import Rebuilt, rebuild
+from assetmill.audit.snapshot import PublishedIndex, Snapshot
+
+__all__ = [
+    "Finding",
+    "Kind",
+    "PublishedIndex",
+    "Rebuilt",
+    "Snapshot",
+    "findings",
+    "mend",
+    "read_snapshot",
+    "rebuild",
+]

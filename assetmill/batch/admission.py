@@ -1,0 +1,181 @@
+"""Who may send the next job: a free slot at the endpoint, and no breaker that stands open.
+
+Pictures wait here in the order in which they came, one line for each workflow; a picture that is tried again goes to
+the head of its line. Whether a workflow may send at all is for the breakers to say, how many jobs may be out for the
+window. Closing sends everybody home.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from assetmill.batch.window import Window
+from assetmill.clock import Clock
+from assetmill.errors import AssetmillError, AttemptError
+from assetmill.providers.breakers import Breakers, Never, Wait
+
+
+class Pass:
+    """The right to have one job out. Every step may be said twice; `close` says all that was not said."""
+
+    def __init__(self, admission: Admission, workflow: str) -> None:
+        self._admission = admission
+        self.workflow = workflow
+        self._has_slot = True
+        self._judged = False
+
+    def job_ended(self) -> None:
+        """Give the slot back: fetching and finishing hold nobody up."""
+        if self._has_slot:
+            self._has_slot = False
+            self._admission.slot_back()
+
+    def came_back(self, worker_id: str | None, error: AttemptError | None) -> None:
+        """Say what became of the job; None for one that brought its pictures."""
+        if not self._judged:
+            self._judged = True
+            self._admission.judged(self.workflow, worker_id, error)
+
+    def close(self) -> None:
+        """It is over: a job of which nothing was said was never sent, or nobody knows."""
+        self.job_ended()
+        if not self._judged:
+            self._judged = True
+            self._admission.unsent(self.workflow)
+
+
+@dataclass(slots=True)
+class _Line:
+    """Pictures of one workflow that wait, each with its number."""
+
+    waiting: deque[tuple[int, asyncio.Future[Pass]]] = field(default_factory=deque)
+
+    def head(self) -> int | None:
+        while self.waiting and self.waiting[0][1].done():  # cancelled while it waited
+            self.waiting.popleft()
+        return self.waiting[0][0] if self.waiting else None
+
+
+class Admission:
+    """The way to one endpoint within one run.
+
+    Args:
+        window: slots.
+        breakers: say whether a workflow may send.
+        clock: waits out what the breakers ask for.
+    """
+
+    def __init__(self, window: Window, breakers: Breakers, clock: Clock) -> None:
+        self._window = window
+        self._breakers = breakers
+        self._clock = clock
+        self._lines: dict[str, _Line] = {}
+        self._number = 0
+        self._out = 0
+        self._closed: AssetmillError | None = None
+        self._alarm: asyncio.Task[None] | None = None
+        self.why_waiting = ""
+
+    async def enter(self, workflow: str, *, again: bool = False) -> Pass:
+        """Wait until a job of this workflow may be sent.
+
+        Args:
+            workflow: its name.
+            again: the picture has been tried in this run; it goes before those that have not.
+
+        Raises:
+            AssetmillError: nothing of this workflow, or nothing at all, is sent any more; says why.
+        """
+        if self._closed is not None:
+            raise self._closed
+        self._number += 1
+        line = self._lines.setdefault(workflow, _Line())
+        ticket: asyncio.Future[Pass] = asyncio.get_running_loop().create_future()
+        if again:
+            line.waiting.appendleft((-self._number, ticket))
+        else:
+            line.waiting.append((self._number, ticket))
+        self._admit()
+        try:
+            return await ticket
+        except asyncio.CancelledError:
+            if ticket.done() and not ticket.cancelled() and ticket.exception() is None:
+                ticket.result().close()
+            raise
+
+    def close(self, error: AssetmillError) -> None:
+        """Let nobody in any more; those who wait are told why."""
+        if self._closed is None:
+            self._closed = error
+        for line in self._lines.values():
+            _refuse(line, self._closed)
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def slot_back(self) -> None:
+        """A job has ended."""
+        self._out -= 1
+        self._window.give_back()
+        self._admit()
+
+    def judged(self, workflow: str, worker_id: str | None, error: AttemptError | None) -> None:
+        """A job's outcome is known."""
+        self._breakers.ended(workflow, worker_id, error)
+        self._admit()
+
+    def unsent(self, workflow: str) -> None:
+        """A job was never sent."""
+        self._breakers.unsent(workflow)
+        self._admit()
+
+    def _admit(self) -> None:
+        """Let in whoever may go, earliest first."""
+        while self._closed is None and self._window.free:
+            workflow = self._next()
+            if workflow is None:
+                return
+            _, ticket = self._lines[workflow].waiting.popleft()
+            self._breakers.sent(workflow)
+            self._window.take()
+            self._out += 1
+            ticket.set_result(Pass(self, workflow))
+
+    def _next(self) -> str | None:
+        """The workflow whose first in line came earliest, among those that may send."""
+        best: tuple[int, str] | None = None
+        pause: float | None = None
+        self.why_waiting = ""
+        for workflow, line in self._lines.items():
+            number = line.head()
+            if number is None:
+                continue
+            verdict = self._breakers.may_send(workflow, outstanding=self._out)
+            if isinstance(verdict, Never):
+                _refuse(line, verdict.error)
+            elif isinstance(verdict, Wait):
+                self.why_waiting = verdict.why
+                if verdict.seconds is not None:
+                    pause = verdict.seconds if pause is None else min(pause, verdict.seconds)
+            elif best is None or number < best[0]:
+                best = (number, workflow)
+        if best is None and pause is not None:
+            self._wake_after(pause)
+        return best[1] if best else None
+
+    def _wake_after(self, seconds: float) -> None:
+        if self._alarm is None or self._alarm.done():
+            self._alarm = asyncio.create_task(self._wake(seconds))
+
+    async def _wake(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._alarm = None
+        self._admit()
+
+
+def _refuse(line: _Line, error: AssetmillError) -> None:
+    while line.waiting:
+        _, ticket = line.waiting.popleft()
+        if not ticket.done():
+            ticket.set_exception(error)

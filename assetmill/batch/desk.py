@@ -1,0 +1,84 @@
+"""What it takes to carry attempts on at one endpoint: books, store, provider, and a name to claim them in.
+
+A run has a desk with more on it (`Batch`); settling alone needs no manifest and no more than this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from assetmill.batch.progress import Progress
+from assetmill.batch.receipt import settle_with_receipt
+from assetmill.clock import Clock
+from assetmill.errors import LedgerError
+from assetmill.ledger import Ledger, Owner, Receipt, Settlement
+from assetmill.providers.base import Provider
+from assetmill.providers.endpoints import Endpoint
+from assetmill.storage import Store
+
+RENEWALS = 3  # in the time of one lease: two may fail or come late
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """Attempts of one endpoint.
+
+    Args:
+        owner: in whose name attempts are claimed.
+        endpoint: where jobs are.
+        provider: speaks to the endpoint.
+        ledger: the books.
+        store: where bytes and receipts go.
+        clock: time, ids and chance.
+        progress: counts, and words for whoever watches.
+    """
+
+    owner: Owner
+    endpoint: Endpoint
+    provider: Provider
+    ledger: Ledger
+    store: Store
+    clock: Clock
+    progress: Progress
+
+    async def settle(self, attempt_id: str, settlement: Settlement) -> Receipt:
+        """Store the receipt and write the final row.
+
+        Raises:
+            ClaimLost, LedgerError, StorageError.
+        """
+        by = self.owner.id
+        return await asyncio.to_thread(settle_with_receipt, self.ledger, self.store, attempt_id, settlement, by=by)
+
+
+@asynccontextmanager
+async def holding_claims(ledger: Ledger, owner: Owner, clock: Clock, progress: Progress) -> AsyncIterator[None]:
+    """Keep an owner's claims good for as long as the block lasts, and give them up at its end."""
+    ended = asyncio.Event()
+    renewing = asyncio.create_task(_renew(ledger, owner, clock, progress, ended))
+    try:
+        yield
+    finally:
+        ended.set()
+        await asyncio.gather(renewing, return_exceptions=True)
+        try:
+            await asyncio.to_thread(ledger.release, owner.id, clock.now())
+        except LedgerError as error:  # they run out by themselves
+            progress.say(f"claims could not be given up: {error.message}")
+
+
+async def _renew(ledger: Ledger, owner: Owner, clock: Clock, progress: Progress, ended: asyncio.Event) -> None:
+    """Renew in real time, whatever clock a test has set: other processes judge a claim by theirs."""
+    while True:
+        waiting = asyncio.ensure_future(ended.wait())
+        await asyncio.wait({waiting}, timeout=owner.lease_s / RENEWALS)
+        waiting.cancel()
+        if ended.is_set():
+            return
+        try:
+            await asyncio.to_thread(ledger.renew, owner.claim(clock.now()))
+        except LedgerError as error:  # the books may be back before the claims run out
+            progress.say(f"claims could not be renewed: {error.message}")

@@ -1,0 +1,61 @@
+"""A picture that somebody else is paying for: wait for it, and use it.
+
+Two runs of one game, or two assets that ask for the very same picture, meet here. Nothing is sent from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.finish import finish_again
+from assetmill.batch.settle import carry_on, claim_of
+from assetmill.errors import AttemptError, NotDelivered
+from assetmill.ledger import OPEN_STATUSES, Status
+from assetmill.ledger.codec import read_outputs
+from assetmill.planning.plan import PlanItem
+
+LOOK_EVERY_S = 1.0
+
+
+async def follow(batch: Batch, item: PlanItem, attempt_id: str) -> Outcome | None:
+    """Wait until an attempt is settled, settling it here when whoever was at it is gone.
+
+    Returns:
+        The outcome for this picture; None when the attempt brought none, so that another may be made.
+
+    Raises:
+        LedgerError, StorageError, ProviderRefused: the whole batch has to stop.
+    """
+    while True:
+        row = await asyncio.to_thread(batch.ledger.attempt, attempt_id)
+        if row["status"] not in OPEN_STATUSES:
+            return await _use(batch, item, row)
+        claimed = await claim_of(batch.ledger, batch.owner, batch.clock, attempt_id)
+        if claimed is None:
+            if await batch.stopped_within(LOOK_EVERY_S):
+                return _still_open(item, row, "another run is at it")
+        elif claimed.endpoint_url != batch.endpoint.url:
+            return _still_open(item, row, f"it was sent to {row['endpoint']}")
+        elif not await carry_on(batch, claimed, wait=True):
+            return _still_open(item, row, "its endpoint does not tell what became of it")
+
+
+def _still_open(item: PlanItem, row: dict[str, Any], why: str) -> Outcome:
+    error = NotDelivered(f"job {row['job_id'] or 'unknown'} is still open: {why}", hint="assetmill settle collects it")
+    return Outcome(item, "open", row["attempt_id"], error=error, job_id=row["job_id"])
+
+
+async def _use(batch: Batch, item: PlanItem, row: dict[str, Any]) -> Outcome | None:
+    """A settled attempt's picture, finished as this item asks for."""
+    if row["status"] not in (Status.KEPT, Status.REJECTED):
+        return None
+    raws = read_outputs(row["outputs"])
+    batch.raws.offer(item.key, raws)
+    try:
+        done = await finish_again(batch, item, row["attempt_id"], raws, draft=row["draft"])
+    except AttemptError as error:
+        return Outcome(item, "failed", row["attempt_id"], error=error, followed=True)
+    status = "kept" if done.rejected is None else "rejected"
+    return Outcome(item, status, row["attempt_id"], done, followed=True)

@@ -1,0 +1,118 @@
+"""One picture, from its first try to its last: what is sent again, and what somebody else has made meanwhile.
+
+Which failures are worth another try stands in `providers.retry`; every try is an attempt of its own, with its own
+row, prefix and cost. A picture that another run is paying for is waited for, never paid for twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from assetmill.batch.admission import Pass
+from assetmill.batch.attempt import attempt
+from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.follow import follow
+from assetmill.batch.request import Try
+from assetmill.errors import (
+    AlreadyTaken,
+    AssetmillError,
+    AttemptError,
+    ClaimLost,
+    NotDelivered,
+    ProviderFailing,
+    ResultExpired,
+    TimedOut,
+    WorkflowError,
+)
+from assetmill.planning.fingerprint import Generation
+from assetmill.planning.plan import PlanItem
+from assetmill.providers.retry import Again, decide, new_seed
+
+
+@dataclass
+class _Tries:
+    """What has been tried in this run."""
+
+    seed_no: int = 1
+    failures: list[type[AttemptError]] = field(default_factory=list)
+    last: str | None = None
+
+
+async def generate(batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
+    """Make one picture, trying again where that makes sense, and report its outcome.
+
+    Args:
+        batch: the run.
+        item: what is planned.
+        entry: the right to send the first job; it is used up.
+
+    Raises:
+        ProviderRefused, LedgerError, StorageError, QueueStalled: the whole batch has to stop.
+    """
+    made = item.made
+    if made is None:
+        entry.close()
+        raise WorkflowError(f"{item.label} is blocked: {item.reason}")
+    tries = _Tries()
+    while True:
+        try:
+            outcome = await _once(batch, item, made, entry, tries)
+        finally:
+            entry.close()
+        verdict = _verdict(batch, made, outcome, tries)
+        if outcome is not None and (verdict is None or not await _dropped(batch, outcome)):
+            return batch.report(outcome)
+        try:
+            entry = await batch.admission.enter(made.workflow, again=True)
+        except AssetmillError as error:
+            if isinstance(error, ProviderFailing):
+                batch.end(error)
+            return batch.report(outcome or Outcome(item, "unsent", error=error))
+        if outcome is not None and verdict is not None:
+            _note(batch, item, outcome, verdict, tries)
+
+
+async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tries: _Tries) -> Outcome | None:
+    """One try, or what became of somebody else's; None when theirs came to nothing and it is our turn again."""
+    seed = new_seed(made.seed, tries.seed_no) if tries.seed_no > 1 else made.seed
+    one = Try(batch.clock.new_id(), seed, tries.last)
+    try:
+        return await attempt(batch, item, made, one, entry)
+    except AlreadyTaken as taken:
+        entry.close()
+        return await follow(batch, item, taken.attempt_id)
+    except ClaimLost:
+        entry.close()
+        return await follow(batch, item, one.attempt_id)
+
+
+def _verdict(batch: Batch, made: Generation, outcome: Outcome | None, tries: _Tries) -> Again | None:
+    """Whether the picture is tried again."""
+    if outcome is None or outcome.attempt_id is None or outcome.followed or batch.ended is not None:
+        return None
+    if not isinstance(outcome.error, AttemptError) or outcome.status not in ("failed", "lost"):
+        return None
+    left = batch.resend_unknown - batch.unknowns.get(made.fingerprint, 0)
+    verdict = decide(outcome.error, tries.failures, resend_unknown=max(0, left))
+    return verdict if isinstance(verdict, Again) else None
+
+
+async def _dropped(batch: Batch, outcome: Outcome) -> bool:
+    """Make sure that the old job does not go on beside its replacement."""
+    if outcome.job_id is None or not isinstance(outcome.error, TimedOut | ResultExpired):
+        return True  # there is none, or it has ended for certain
+    try:
+        await batch.provider.cancel(outcome.job_id)
+    except NotDelivered:
+        return False
+    return True
+
+
+def _note(batch: Batch, item: PlanItem, outcome: Outcome, verdict: Again, tries: _Tries) -> None:
+    """Count the try that is being replaced."""
+    batch.spent(outcome)
+    error = outcome.error
+    tries.failures.append(type(error) if isinstance(error, AttemptError) else AttemptError)
+    tries.last = outcome.attempt_id
+    tries.seed_no += verdict.new_seed
+    batch.progress.say(f"{item.label}: {verdict.why}")

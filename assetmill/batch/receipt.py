@@ -1,0 +1,29 @@
+"""Settling an attempt: its receipt is stored, and then its final row is written.
+
+A receipt is stored once and never changes. When one is there already, an earlier process came as far as this and no
+further: what it wrote down holds, whatever is known now.
+"""
+
+from __future__ import annotations
+
+from assetmill.errors import Conflict
+from assetmill.ledger import Ledger, Receipt, Settlement, read_receipt, write_receipt
+from assetmill.packs import receipt_key
+from assetmill.storage import Store
+
+
+def settle_with_receipt(ledger: Ledger, store: Store, attempt_id: str, settlement: Settlement, *, by: str) -> Receipt:
+    """Settle an attempt and return its receipt, whose row is the one that stands.
+
+    Raises:
+        ClaimLost: somebody else looks after the attempt; that one's receipt and row hold.
+        LedgerError, StorageError: the attempt stays open and can be settled again.
+    """
+    receipt = ledger.receipt(attempt_id, settlement)
+    key = receipt_key(str(receipt.attempt["game"]), attempt_id)
+    try:
+        store.create(key, write_receipt(receipt), content_type="application/json", cache_control="private")
+    except Conflict:
+        receipt = read_receipt(store.get(key), key)
+    ledger.settle_as(receipt, by=by)
+    return receipt

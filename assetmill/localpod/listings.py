@@ -1,0 +1,98 @@
+"""What RunPod tells of an endpoint beside its jobs: the listing of requests, and the management resources.
+
+A client that has lost an answer looks for its job in the first, and one whose jobs wait looks for the reason in the
+others. The listing is undocumented at RunPod and can be switched off here as well. Never does an image's content
+leave by it. The management resources live on another host there (`api.runpod.io`); here the same server has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from assetmill.localpod.config import PodConfig
+from assetmill.localpod.jobs import Job
+
+LONGEST_TEXT: Final = 4_000
+DEEPEST: Final = 24
+GPU: Final = "LOCAL"
+REASONS: Final[Mapping[int, str]] = {401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLine:
+    """One worker as a listing tells it.
+
+    Args:
+        id: its name.
+        state: what it does, in the words of `health`.
+        uptime_s: how long it has been there.
+    """
+
+    id: str
+    state: str
+    uptime_s: float
+
+
+def requests_body(jobs: Sequence[Job]) -> dict[str, Any]:
+    """Jobs as the listing tells them, in the order given; inputs without their images."""
+    told = [{"id": job.id, "status": job.status.value, "input": shortened(job.outline)} for job in jobs]
+    return {"requests": told}
+
+
+def shortened(value: Any, depth: int = DEEPEST) -> Any:
+    """Parsed JSON with long texts replaced by their length, and cut off where it goes too deep."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_TEXT else f"<{len(value)} characters>"
+    if isinstance(value, Mapping):
+        return {key: shortened(item, depth - 1) for key, item in value.items()} if depth else {}
+    if isinstance(value, list):
+        return [shortened(item, depth - 1) for item in value] if depth else []
+    return value
+
+
+def endpoint_body(config: PodConfig, base_url: str, max_workers: int | None) -> dict[str, Any]:
+    """The endpoint's settings; `max_workers` where another figure is to be told than the real one."""
+    most = config.workers if max_workers is None else max_workers
+    return {
+        "id": config.endpoint_id,
+        "name": config.endpoint_id,
+        "type": "QUEUE",
+        "workers": {"min": 0, "max": most, "idleTimeout": config.idle_timeout_s},
+        "timeout": round(config.execution_timeout_s * 1000),
+        "requestUrls": {"run": f"{base_url}/run", "runsync": f"{base_url}/runsync", "health": f"{base_url}/health"},
+    }
+
+
+def workers_body(workers: Sequence[WorkerLine]) -> dict[str, Any]:
+    """The endpoint's workers one by one, and how many are in which state."""
+    told = [
+        {
+            "id": worker.id,
+            "status": worker.state.upper(),
+            "gpuTypeId": GPU,
+            "dataCenterId": GPU,
+            "uptimeSeconds": int(worker.uptime_s),
+            "isStale": False,
+        }
+        for worker in workers
+    ]
+    states = ("running", "idle", "initializing", "throttled", "unhealthy")
+    summary = {state: sum(worker.state == state for worker in workers) for state in states}
+    return {"workers": told, "summary": summary | {"total": len(told)}}
+
+
+def pretended_workers(census: Mapping[str, int]) -> tuple[WorkerLine, ...]:
+    """Workers for a census that is only told; `ready` ones are idle ones counted a second time."""
+    return tuple(
+        WorkerLine(f"told-{state}-{number}", state, 0.0)
+        for state, count in sorted(census.items())
+        for number in range(count)
+        if state != "ready"
+    )
+
+
+def problem_body(status: int, detail: str) -> dict[str, Any]:
+    """An error of a management resource, as RFC 9457 has it."""
+    return {"title": REASONS.get(status, "Error"), "status": status, "detail": detail}
