@@ -50,13 +50,18 @@ def run_generate_batch(parameters: dict[str, Any]) -> FlowResult:
 
 async def _flow(parameters: dict[str, Any]) -> FlowResult:
     state: State[Any] = await generate_batch(**parameters, return_state=True)
-    value = state.data if state.is_cancelled() else await state.aresult(raise_on_failure=False)
+    value = _data(state) if state.is_cancelled() else await state.aresult(raise_on_failure=False)
     flow_run_id = str(state.state_details.flow_run_id)
     if isinstance(value, AssetmillError):
         return FlowResult(flow_run_id, None, value)
     if isinstance(value, BaseException):
         raise value
     return FlowResult(flow_run_id, value, None)
+
+
+def _data(state: State[Any]) -> Any:
+    """What a cancelled flow has returned all the same; asking Prefect for its result gives an error."""
+    return getattr(state.data, "result", state.data)
 
 
 def _terminated(error: BaseException) -> bool:

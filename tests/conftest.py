@@ -16,6 +16,6 @@ reach_this_machine_directly()
 
 _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 _QUICK = (Phase.explicit, Phase.generate)  # making a failing example small may take minutes
-settings.register_profile("ci", max_examples=50, derandomize=True, database=None, deadline=None, phases=_QUICK)
-settings.register_profile("fuzz", max_examples=20_000, deadline=None, suppress_health_check=_SLOW, print_blob=True)
+settings.register_profile("ci", max_examples=40, derandomize=True, database=None, deadline=None, phases=_QUICK)
+settings.register_profile("fuzz", max_examples=5_000, deadline=None, suppress_health_check=_SLOW, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

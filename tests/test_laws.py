@@ -123,7 +123,12 @@ def test_rules_take_time_chance_and_ids_from_whoever_calls(path):
     assert own == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=names)
+TAKES_ITS_TIME = (
+    ROOT / "tests" / "fixtures" / "sdk_worker.py"
+)  # no test: a worker, whose jobs take what they are asked to
+
+
+@pytest.mark.parametrize("path", sorted({*(ROOT / "tests").rglob("*.py")} - {TAKES_ITS_TIME}), ids=names)
 def test_no_test_sleeps_to_see_time_go_by(path):
     slept = [call for name, call in calls(path) if name in ("time.sleep", "asyncio.sleep")]
     assert all(ast.unparse(call) == "asyncio.sleep(0)" for call in slept)
@@ -138,4 +143,4 @@ def test_every_error_is_a_decision_of_its_own_and_stands_in_the_drawn_tree():
     classes = [error for error in tree(AssetmillError) if error.__module__.startswith("assetmill.")]
     assert [error.__name__ for error in classes if f" {error.__name__} " not in drawn.replace("\n", " ")] == []
     assert len({error.code for error in classes}) == len(classes)
-    assert {error.exit_code for error in classes} <= {1, 2, 3, 4, 5}
+    assert {error.exit_code for error in classes} <= {1, 2, 3, 4, 5, 130}

@@ -57,7 +57,7 @@ def rebuild(ledger: Ledger, store: Store) -> Rebuilt:
     held = _held(ledger)
     absent = [receipt for receipt in _in_order(receipts.values()) if not _holds(held, receipt, known_runs)]
     refused: dict[str, str] = {}
-    for whole in (False, True):  # the run that made a finish may come with another receipt: all runs go first
+    for whole in (False, True):  # first all runs: the one that made a finish may come with another receipt
         for receipt in absent:
             if receipt.attempt_id in refused or (whole and not _of_other_runs(receipt)):
                 continue

@@ -22,6 +22,7 @@ from assetmill.batch.withdraw import withdraw
 from assetmill.errors import (
     AssetmillError,
     AttemptError,
+    BlankImage,
     LedgerError,
     NeverArrived,
     NotDelivered,
@@ -219,10 +220,12 @@ async def _conclude(batch: Batch, work: Work, sent: Sent, job: Job, *, collected
         finish = await finish_picture(batch, work.item, sent.attempt_id, collected.images, draft=collected.draft)
     except AttemptError as error:
         problem = error
+    good = finish is not None and finish.rejected is None
+    if collected.blank and not good:
+        problem = BlankImage("; ".join(collected.blank), job_id=job.id, hint="another seed may draw it")
     now = batch.clock.monotonic()
     facts = replace(facts, finish_ms=ms(now - began), latency_ms=ms(now - work.started))
     cost = sent.cost(job)
-    good = finish is not None and finish.rejected is None
     settlement = Settlement(
         Status.KEPT if good else Status.REJECTED,
         batch.clock.now(),

@@ -108,6 +108,7 @@ class Batch(Desk):
         resend_unknown: how often a picture is sent again whose request had no answer.
         unknowns: how often that has happened so far, by generation fingerprint.
         retried: attempts that were replaced by another one in this run.
+        in_hand: attempts that a task of this run is carrying to their end; its other tasks leave them alone.
     """
 
     run_id: str
@@ -121,6 +122,7 @@ class Batch(Desk):
     resend_unknown: int = 1
     unknowns: Mapping[str, int] = field(default_factory=dict)
     retried: int = 0
+    in_hand: set[str] = field(default_factory=set)
     ended: AssetmillError | None = None
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)

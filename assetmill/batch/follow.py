@@ -32,14 +32,26 @@ async def follow(batch: Batch, item: PlanItem, attempt_id: str) -> Outcome | Non
         row = await asyncio.to_thread(batch.ledger.attempt, attempt_id)
         if row["status"] not in OPEN_STATUSES:
             return await _use(batch, item, row)
-        claimed = await claim_of(batch.ledger, batch.owner, batch.clock, attempt_id)
-        if claimed is None:
-            if await batch.stopped_within(LOOK_EVERY_S):
-                return _still_open(item, row, "another run is at it")
-        elif claimed.endpoint_url != batch.endpoint.url:
-            return _still_open(item, row, f"it was sent to {row['endpoint']}")
-        elif not await carry_on(batch, claimed, wait=True):
-            return _still_open(item, row, "its endpoint does not tell what became of it")
+        if attempt_id in batch.in_hand:  # another picture of this run has it: it ends, also when nothing more is sent
+            await batch.clock.sleep(LOOK_EVERY_S)
+            continue
+        batch.in_hand.add(attempt_id)
+        try:
+            why = await _look_after(batch, attempt_id)
+        finally:
+            batch.in_hand.discard(attempt_id)
+        if why:
+            return _still_open(item, row, why)
+
+
+async def _look_after(batch: Batch, attempt_id: str) -> str:
+    """Settle an attempt that is nobody's, or wait a moment; why it stays open for good, or nothing."""
+    claimed = await claim_of(batch.ledger, batch.owner, batch.clock, attempt_id)
+    if claimed is None:
+        return "another run is at it" if await batch.stopped_within(LOOK_EVERY_S) else ""
+    if claimed.endpoint_url != batch.endpoint.url:
+        return f"it was sent to {claimed.endpoint}"
+    return "" if await carry_on(batch, claimed, wait=True) else "its endpoint does not tell what became of it"
 
 
 def _still_open(item: PlanItem, row: dict[str, Any], why: str) -> Outcome:

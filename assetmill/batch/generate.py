@@ -17,6 +17,7 @@ from assetmill.errors import (
     AlreadyTaken,
     AssetmillError,
     AttemptError,
+    BlankImage,
     ClaimLost,
     NotDelivered,
     ProviderFailing,
@@ -76,6 +77,7 @@ async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tri
     """One try, or what became of somebody else's; None when theirs came to nothing and it is our turn again."""
     seed = new_seed(made.seed, tries.seed_no) if tries.seed_no > 1 else made.seed
     one = Try(batch.clock.new_id(), seed, tries.last)
+    batch.in_hand.add(one.attempt_id)
     try:
         return await attempt(batch, item, made, one, entry)
     except AlreadyTaken as taken:
@@ -83,18 +85,26 @@ async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tri
         return await follow(batch, item, taken.attempt_id)
     except ClaimLost:
         entry.close()
+        batch.in_hand.discard(one.attempt_id)
         return await follow(batch, item, one.attempt_id)
+    finally:
+        batch.in_hand.discard(one.attempt_id)
 
 
 def _verdict(batch: Batch, made: Generation, outcome: Outcome | None, tries: _Tries) -> Again | None:
     """Whether the picture is tried again."""
     if outcome is None or outcome.attempt_id is None or outcome.followed or batch.ended is not None:
         return None
-    if not isinstance(outcome.error, AttemptError) or outcome.status not in ("failed", "lost"):
+    if not isinstance(outcome.error, AttemptError) or not _came_to_nothing(outcome):
         return None
     left = batch.resend_unknown - batch.unknowns.get(made.fingerprint, 0)
     verdict = decide(outcome.error, tries.failures, resend_unknown=max(0, left))
     return verdict if isinstance(verdict, Again) else None
+
+
+def _came_to_nothing(outcome: Outcome) -> bool:
+    """Whether there is no picture: a rejected one is there, unless there is nothing on it."""
+    return outcome.status in ("failed", "lost") or isinstance(outcome.error, BlankImage)
 
 
 async def _dropped(batch: Batch, outcome: Outcome) -> bool:

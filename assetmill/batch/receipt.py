@@ -19,7 +19,7 @@ def settle_with_receipt(ledger: Ledger, store: Store, attempt_id: str, settlemen
         ClaimLost: somebody else looks after the attempt; that one's receipt and row hold.
         LedgerError, StorageError: the attempt stays open and can be settled again.
     """
-    receipt = ledger.receipt(attempt_id, settlement)
+    receipt = ledger.receipt(attempt_id, settlement, by=by)
     key = receipt_key(str(receipt.attempt["game"]), attempt_id)
     try:
         store.create(key, write_receipt(receipt), content_type="application/json", cache_control="private")

@@ -49,6 +49,7 @@ from assetmill.ledger.writes import (
     refuse_duplicate,
     refuse_second_payer,
     require_attempt,
+    require_end,
     require_run,
     restore_row,
     take_over,
@@ -238,14 +239,15 @@ class Ledger:
         with self._database.write() as connection:
             change(connection, attempt_id, _from(settlement.status), final(settlement), by)
 
-    def receipt(self, attempt_id: str, settlement: Settlement) -> Receipt:
+    def receipt(self, attempt_id: str, settlement: Settlement, *, by: str | None = None) -> Receipt:
         """The receipt of an attempt as it will be once it is settled like this; changes nothing.
 
         Raises:
-            LedgerError: no such attempt.
+            ClaimLost: somebody else looks after the attempt now, so that no receipt may be stored.
+            LedgerError: no such attempt, or it cannot come to this end.
         """
         with self._database.read() as connection:
-            require_attempt(connection, attempt_id)
+            require_end(connection, attempt_id, _from(settlement.status), settlement.status, by)
             attempt, run, finished = reads.whole(connection, attempt_id)
         return Receipt(attempt_of(attempt | final(settlement)), run, tuple(finished))
 

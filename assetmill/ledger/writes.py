@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Table, and_, insert, or_, select, text, true, update
@@ -85,14 +85,31 @@ def change(
     if job_id is not None:
         _refuse_foreign_job(connection, attempt_id, job_id)
     statement = update(attempts).where(attempts.c.attempt_id == attempt_id, allowed, _owned(by)).values(values)
-    if connection.execute(statement).rowcount == 1:
-        return
+    if connection.execute(statement).rowcount != 1:
+        _explain(connection, attempt_id, str(values["status"]), by, job_id)
+
+
+def require_end(
+    connection: Connection, attempt_id: str, allowed: ColumnElement[bool], status: Status, by: str | None
+) -> None:
+    """Refuse to settle an attempt that cannot come to this end, or is not `by`'s.
+
+    Raises:
+        ClaimLost, LedgerError: as `change` would.
+    """
+    wanted = select(attempts.c.attempt_id).where(attempts.c.attempt_id == attempt_id, allowed, _owned(by))
+    if connection.execute(wanted).first() is None:
+        _explain(connection, attempt_id, status, by, None)
+
+
+def _explain(connection: Connection, attempt_id: str, status: str, by: str | None, job_id: str | None) -> NoReturn:
+    """Why an attempt could not be changed."""
     now = require_attempt(connection, attempt_id)
     owner = reads.owner(connection, attempt_id)
     if by is not None and owner != by:
         raise ClaimLost(f"attempt {attempt_id} is looked after by {owner} now, and is {now}", job_id=job_id)
     settled = "; it is settled, and a settled row does not change" if now.settled else ""
-    raise LedgerError(f"attempt {attempt_id} is {now} and cannot become {values['status']}{settled}")
+    raise LedgerError(f"attempt {attempt_id} is {now} and cannot become {status}{settled}")
 
 
 def _owned(by: str | None) -> ColumnElement[bool]:
@@ -133,6 +150,7 @@ def refuse_second_payer(connection: Connection, intent: Intent, *, lock: bool) -
             attempts.c.fingerprint == intent.fingerprint,
             attempts.c.draft == intent.draft,
             attempts.c.status.in_((*OPEN_STATUSES, *WITH_PICTURE)),
+            attempts.c.attempt_id != (intent.retry_of or ""),  # a blank picture is there, and is replaced
         )
         .limit(1)
     )

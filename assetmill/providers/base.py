@@ -72,10 +72,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a completed job brought back: role -> image bytes, exactly as the worker sent them."""
+    """What a completed job brought back.
+
+    Args:
+        images: role -> image bytes, exactly as the worker sent them.
+        draft: whether the worker says that it drew placeholders.
+        blank: images in which there is nothing to see, in words; they are paid for and kept like any other.
+    """
 
     images: dict[str, bytes] = field(default_factory=dict)
     draft: bool = False
+    blank: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

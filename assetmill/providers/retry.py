@@ -22,6 +22,7 @@ from assetmill.errors import (
     ExecutionFailed,
     InvalidImage,
     JobFailed,
+    NeverArrived,
     NotDelivered,
     OutcomeUnknown,
     QueueStalled,
@@ -97,10 +98,16 @@ RULES: Mapping[type[AttemptError], Rule] = {
         again=0, blames=Blame.NOBODY, charged=Charge.PERHAPS, why="Nothing is known of it, so nothing is risked."
     ),
     NotDelivered: Rule(
+        again=0,
+        blames=Blame.NOBODY,
+        charged=Charge.NO,
+        why="It was sent six times for nothing; a job that went out and is out of sight has not failed: it stays open.",
+    ),
+    NeverArrived: Rule(
         again=2,
         blames=Blame.NOBODY,
         charged=Charge.NO,
-        why="Nothing arrived, so nothing is paid twice; a job that went out and is out of sight stays open instead.",
+        why="There is no such job, so nothing is paid twice.",
     ),
     Throttled: Rule(
         again=0,
@@ -240,8 +247,6 @@ def decide(
         resend_unknown: how often an unknown outcome is sent again.
         most_paid: most attempts for one picture in one run that are charged, or may be.
     """
-    if isinstance(error, NotDelivered) and error.job_id is not None:
-        return GiveUp("its job went out and is out of sight: it stays open, and a later run collects it")
     rule = rule_for(error)
     allowed = resend_unknown if isinstance(error, OutcomeUnknown) else rule.again
     codes = [kind if isinstance(kind, str) else kind.code for kind in earlier]

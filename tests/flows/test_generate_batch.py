@@ -7,6 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -105,24 +107,60 @@ def test_every_deployment_loads_from_its_module_and_takes_its_parameters(deploym
     assert all(field.get("description") for field in schema["properties"].values()), "the run form explains each field"
 
 
-@pytest.mark.parametrize("sign", (signal.SIGINT, signal.SIGTERM), ids=lambda sign: sign.name)
-def test_an_interrupted_run_ends_with_130_keeps_the_books_and_can_be_run_again(terminal, api_url, sign):
-    manifest = terminal.manifest()
-    command = [sys.executable, "-P", "-m", "assetmill.cli", "run", manifest]
-    environment = terminal.environment | {"PREFECT_API_URL": api_url, "ASSETMILL_DRAFT_SECONDS": "60"}
+SIGNS = pytest.mark.parametrize("sign", (signal.SIGINT, signal.SIGTERM), ids=lambda sign: sign.name)
+
+
+@contextmanager
+def running(terminal, api_url, draft_seconds: str) -> Iterator[subprocess.Popen[str]]:
+    """A run that has sent its first job and waits for it."""
+    command = [sys.executable, "-P", "-m", "assetmill.cli", "run", terminal.manifest()]
+    environment = terminal.environment | {"PREFECT_API_URL": api_url, "ASSETMILL_DRAFT_SECONDS": draft_seconds}
     with subprocess.Popen(command, cwd=terminal.folder, env=environment, stderr=subprocess.PIPE, text=True) as run:
-        while "generating" not in run.stderr.readline():
-            assert run.poll() is None, "it ended before it generated anything"
-        while attempts(terminal.folder) != ["submitted"] * 2:
-            assert run.poll() is None, "it ended before its jobs were sent"
+        while attempts(terminal.folder) != ["submitted"]:
+            assert run.poll() is None, "it ended before its first job was sent"
+        yield run
+
+
+@SIGNS
+def test_the_first_request_to_end_sends_nothing_more_and_collects_what_is_out(terminal, api_url, sign):
+    with running(terminal, api_url, "4") as run:
         run.send_signal(sign)
         said = run.stderr.read()
     assert run.returncode == 130, said
     assert "Traceback" not in said
-    assert attempts(terminal.folder) == ["submitted"] * 2
-    again = terminal("run", manifest, "--json", PREFECT_API_URL=api_url)
+    assert attempts(terminal.folder) == ["kept"], said
+    state = last_flow_run(api_url)["state"]
+    assert (state["type"], state["name"]) == ("CANCELLED", "Cancelled")
+    assert "1 generated" in state["message"]
+    again = terminal("run", "tiny.yaml", "--json", PREFECT_API_URL=api_url)
+    assert (again.code, again.document["generated"], again.document["cached"]) == (0, 1, 1), again.err
+
+
+@SIGNS
+def test_the_second_request_to_end_waits_for_nothing_and_loses_nothing(terminal, api_url, sign):
+    with running(terminal, api_url, "60") as run:
+        run.send_signal(sign)
+        while "nothing more is sent" not in run.stderr.readline():
+            assert run.poll() is None, "it did not wait for its job"
+        run.send_signal(sign)
+        said = run.stderr.read()
+    assert run.returncode == 130, said
+    assert "Traceback" not in said
+    assert attempts(terminal.folder) == ["submitted"]
+    again = terminal("run", "tiny.yaml", "--json", PREFECT_API_URL=api_url)
     assert (again.code, again.document["generated"]) == (0, 2), again.err
-    assert sorted(attempts(terminal.folder)) == ["kept", "kept", "lost", "lost"]
+    assert sorted(attempts(terminal.folder)) == ["kept", "kept", "lost"], "a draft ends with its run"
+
+
+def test_a_run_that_is_cancelled_in_prefect_collects_what_is_out(terminal, api_url):
+    with running(terminal, api_url, "12") as run:
+        flow_run = last_flow_run(api_url)["id"]
+        body = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
+        httpx.post(f"{api_url}/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+        said = run.stderr.read()
+    assert run.returncode == 130, said
+    assert attempts(terminal.folder) == ["kept"]
+    assert last_flow_run(api_url)["state"]["type"] == "CANCELLED"
 
 
 def attempts(folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from assetmill.errors import AssetmillError
@@ -238,6 +238,12 @@ def without_backslashes_at_ends(assets: list[dict[str, Any]]) -> bool:
 
 @given(assets=asset_lists.filter(without_backslashes_at_ends), mark=st.sampled_from((",", ";", "\t")),
        first=st.sampled_from(("id", "type", "color")))  # fmt: skip
+@example(
+    assets=[{"id": "a", "type": "entity", "prompt": "one\u2028two\u2029three", "tags": ["x|y", "z"]}],
+    mark=",",
+    first="id",
+)
+@example(assets=[{"id": "a", "type": "entity", "prompt": "x", "color": "#00ff00"}], mark=";", first="color")
 def test_assets_in_a_table_are_the_assets_in_yaml(judge, assets, mark, first):
     in_yaml = loaded(judge, {**HEAD, "assets": assets})
     judge.write("rows.csv", as_table(assets, mark, first))

@@ -179,7 +179,7 @@ def test_nesting_however_deep_is_judged_in_two_seconds(judge, shape, count):
 @pytest.mark.parametrize("shape", [shape for shape in GROWING if shape not in NESTING])
 @given(count=st.integers(10, 2_000))
 @settings(max_examples=max(1, settings().max_examples // 100))
-@example(count=800)
+@example(count=600)
 def test_a_manifest_that_grows_in_one_way_is_judged_in_two_seconds(judge, shape, count):
     judge.load("grows.yaml", GROWING[shape](count))
 
@@ -187,7 +187,7 @@ def test_a_manifest_that_grows_in_one_way_is_judged_in_two_seconds(judge, shape,
 @pytest.mark.parametrize("shape", GROWING_TABLES)
 @given(count=st.integers(10, 2_000))
 @settings(max_examples=max(1, settings().max_examples // 100))
-@example(count=800)
+@example(count=600)
 def test_a_table_that_grows_in_one_way_is_judged_in_two_seconds(judge, shape, count):
     judge.load("grows.csv", GROWING_TABLES[shape](count))
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from assetmill.errors import RequestRejected
 from assetmill.localpod.jobs import Lease, Policy, Status
 from assetmill.localpod.queue import JobQueue
 
 GONE = "gone"
-times = st.sampled_from((2.0, 5.0, 9.0, 30.0, 90.0, 300.0))
+times = st.sampled_from((3.0, 20.0, 90.0, 300.0, 300.0))
 policies = st.builds(Policy, execution_timeout_s=times, ttl_s=times, retention_s=times, low_priority=st.booleans())
 
 
@@ -56,6 +56,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue = JobQueue(lambda: self.now, self.ended.append)
         self.known: dict[str, Known] = {}
         self.line: list[str] = []
+        self.held: list[Lease] = []
         self.given = 0
         self.totals = dict.fromkeys(("completed", "failed", "cancelled", "retried"), 0)
         self.chunk = 0
@@ -88,13 +89,16 @@ class QueueMachine(RuleBasedStateMachine):
                 if job_id in self.line:
                     self.line.remove(job_id)
 
+    def retryable(self) -> list[str]:
+        return [job_id for job_id, job in self.known.items() if job.status in (Status.FAILED, Status.TIMED_OUT)]
+
     def holds(self, lease: Lease) -> bool:
         job = self.known[lease.job_id]
         return job.status == Status.IN_PROGRESS and job.attempt == lease.attempt
 
     # --- the calls --------------------------------------------------------------------------------------------
 
-    @rule(seconds=st.sampled_from((0, 1, 2, 3, 7, 50)))
+    @rule(seconds=st.sampled_from((0, 1, 2, 7, 50)))
     def time_passes(self, seconds: int) -> None:
         self.now += seconds
         self.time_goes_by()
@@ -108,12 +112,16 @@ class QueueMachine(RuleBasedStateMachine):
         self.line.append(job_id)
         return job_id
 
+    @precondition(lambda self: not self.line)
+    @rule()
+    def take_from_nothing(self) -> None:
+        assert self.queue.take("w1") is None
+
+    @precondition(lambda self: self.line)
     @rule(target=leases)
     def take(self) -> Lease:
         lease = self.queue.take("w1")
-        if lease is None:
-            assert not self.line, f"{self.line} wait, and nothing was given"
-            return Lease("none", 0, "w1", {})
+        assert lease is not None, f"{self.line} wait, and nothing was given"
         assert lease.job_id == self.line.pop(0), "not the one that has waited longest"
         job = self.known[lease.job_id]
         job.status, job.started_s, job.attempt = Status.IN_PROGRESS, self.now, job.attempt + 1
@@ -121,12 +129,31 @@ class QueueMachine(RuleBasedStateMachine):
         assert lease.attempt == job.attempt
         assert lease.input["n"] == lease.job_id
         assert lease.input["images"] == [{"name": "a", "image": "x"}]
+        self.held.append(lease)
         return lease
 
+    @precondition(lambda self: any(map(self.holds, self.held)))
+    @rule(well=st.booleans())
+    def finish_what_runs(self, well: bool) -> None:
+        self.hand_in(next(filter(self.holds, self.held)), well)
+
+    @precondition(lambda self: self.retryable())
+    @rule()
+    def retry_what_failed(self) -> None:
+        self.retry(self.retryable()[0])
+
+    @precondition(lambda self: any(map(self.holds, self.held)))
+    @rule()
+    def wait_for_a_timeout(self) -> None:
+        job = self.known[next(filter(self.holds, self.held)).job_id]
+        self.now = max(self.now, job.started_s + job.policy.execution_timeout_s)
+        self.time_goes_by()
+
     @rule(lease=leases, well=st.booleans())
+    def hand_in_anything(self, lease: Lease, well: bool) -> None:
+        self.hand_in(lease, well)
+
     def hand_in(self, lease: Lease, well: bool) -> None:
-        if lease.job_id == "none":
-            return
         right = self.holds(lease)
         mark = f"{lease.job_id}/{lease.attempt}"
         done = self.queue.complete(lease, mark) if well else self.queue.fail(lease, "broke", mark)
@@ -136,8 +163,6 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(lease=leases)
     def lose(self, lease: Lease) -> None:
-        if lease.job_id == "none":
-            return
         right, job = self.holds(lease), self.known[lease.job_id]
         assert self.queue.lose(lease) is right
         if right and job.lost:
@@ -149,8 +174,6 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(lease=leases)
     def report(self, lease: Lease) -> None:
-        if lease.job_id == "none":
-            return
         right = self.holds(lease)
         self.chunk += 1
         assert self.queue.progress(lease, self.chunk) is right
@@ -176,6 +199,9 @@ class QueueMachine(RuleBasedStateMachine):
             self.finish(job_id, Status.CANCELLED, self.now)
 
     @rule(job_id=ids)
+    def retry_anything(self, job_id: str) -> None:
+        self.retry(job_id)
+
     def retry(self, job_id: str) -> None:
         job = self.known[job_id]
         if job.status == GONE:
@@ -189,6 +215,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.line.append(job_id)
             self.totals["retried"] += 1
 
+    @precondition(lambda self: len(self.line) > 1)
     @rule()
     def purge(self) -> None:
         waiting = list(self.line)
@@ -204,6 +231,7 @@ class QueueMachine(RuleBasedStateMachine):
             job.policy = replace(job.policy, ttl_s=ttl_s)
             self.time_goes_by()
 
+    @precondition(lambda self: not self.known)
     @rule()
     def ask_for_what_never_was(self) -> None:
         assert self.queue.find("nobody") is None
@@ -253,5 +281,5 @@ class QueueMachine(RuleBasedStateMachine):
 
 def test_the_queue_does_what_its_model_does_whatever_is_called_and_whenever():
     run_state_machine_as_test(
-        QueueMachine, settings=settings(max_examples=max(1, settings().max_examples // 2), stateful_step_count=60)
+        QueueMachine, settings=settings(max_examples=settings().max_examples * 2, stateful_step_count=40)
     )

@@ -9,7 +9,7 @@ import httpx
 from PIL import Image
 
 from assetmill.clock import Clock
-from assetmill.errors import BlankImage, InvalidImage, NotDelivered, ResultExpired, ResultInvalid
+from assetmill.errors import InvalidImage, NotDelivered, ResultExpired, ResultInvalid
 from assetmill.images import decode
 from assetmill.providers.base import Collected, Job, JobRequest, Observer, Provider, Sighting
 from assetmill.providers.endpoints import Endpoint
@@ -99,7 +99,7 @@ class RunPodProvider(Provider):
         return await self._finder.find(attempt_id, age_s)
 
     async def collect(self, job: Job, request_outputs: Mapping[str, str]) -> Collected:
-        """Images of a completed job by role. All expected ones must be there, decode, and show something.
+        """Images of a completed job by role. All expected ones must be there and decode.
 
         Raises:
             JobFailed, ResultLost, ResultInvalid; NotDelivered when a download fails (the job is done).
@@ -112,8 +112,8 @@ class RunPodProvider(Provider):
             role: file.data if file.data is not None else await self._download(file, job.id)
             for role, file in found.items()
         }
-        await asyncio.to_thread(_all_decode, images, job.id)
-        return Collected(images, is_draft(job))
+        blank = await asyncio.to_thread(_all_decode, images, job.id)
+        return Collected(images, is_draft(job), blank)
 
     async def cancel(self, job_id: str) -> None:
         """Ask for the job to be dropped; a running one may go on to its end."""
@@ -142,8 +142,8 @@ def _role_of(file: OutputFile, outputs: Mapping[str, str]) -> str | None:
     return next(iter(outputs)) if not file.filename and len(outputs) == 1 else None
 
 
-def _all_decode(images: Mapping[str, bytes], job_id: str) -> None:
-    """Every image is whole, and those that the sampler drew show something.
+def _all_decode(images: Mapping[str, bytes], job_id: str) -> tuple[str, ...]:
+    """Check that every image is whole, and name the outputs in which there is nothing to see.
 
     A depth map may be flat, and a layer that depth cuts out of a picture may be empty: a wall seen from the front
     has neither a near nor a middle part. The checks of a finished asset judge those. Everything else is blank if
@@ -151,8 +151,9 @@ def _all_decode(images: Mapping[str, bytes], job_id: str) -> None:
     no subject.
 
     Raises:
-        InvalidImage, BlankImage.
+        InvalidImage.
     """
+    blank = []
     for role, data in images.items():
         try:
             image = decode(data)
@@ -161,7 +162,8 @@ def _all_decode(images: Mapping[str, bytes], job_id: str) -> None:
         except Exception as error:  # an image library may raise anything, and the job is paid for whatever it was
             raise InvalidImage(f"output {role} is no image: {type(error).__name__}", job_id=job_id) from error
         if role not in MAY_BE_EMPTY and (nothing := _nothing_in(image)):
-            raise BlankImage(f"output {role} is blank: {nothing}", job_id=job_id, hint="another seed may draw it")
+            blank.append(f"output {role} is blank: {nothing}")
+    return tuple(blank)
 
 
 def _nothing_in(image: Image.Image) -> str:

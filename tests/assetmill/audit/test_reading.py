@@ -81,6 +81,15 @@ def test_a_file_that_rotted_is_found_only_when_it_is_read(full_shop):
     assert "does not hash to its name" in finding.message
 
 
+def test_a_rotten_file_is_told_once_however_many_name_it(full_shop):
+    key = full_shop.ledger.finishes("cloud-hop")["slime", "finish-one"].files[0].key
+    good = full_shop.store.get(key)
+    spoil(full_shop, key, good[:-1] + b"X")
+    assert [finding.subject for finding in full_shop.check(deep=True)] == [key]
+    spoil(full_shop, key, good[:-1])
+    assert [finding.subject for finding in full_shop.check()] == [key]
+
+
 def test_files_that_nothing_names_are_nobodys_business(full_shop):
     spoil(full_shop, key_of(full_shop, "ghost").replace(".png", ".jpg"), b"anything")
     assert full_shop.check(deep=True) == ()
@@ -101,7 +110,7 @@ def test_a_current_index_that_is_gone_breaks_its_pointer(full_shop):
 
 @pytest.mark.parametrize(
     "data",
-    (b"", b"null", b"{}", *map(pointer_to, ("../../../etc/passwd", "a b", "../other/index.0123456789abcdef.json"))),
+    (b"", b"null", b"{}", *map(pointer_to, ("../../../etc/passwd", "a b", "../../other/index.0123456789abcdef.json"))),
 )
 def test_a_pointer_that_is_none_is_damage_and_leads_nowhere(full_shop, data):
     spoil(full_shop, LATEST, data)

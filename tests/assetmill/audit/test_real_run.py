@@ -46,11 +46,11 @@ class Site:
 
     manifest: Path
     settings: Settings
-    drawn: list[str] = field(default_factory=list)
+    drawn: list[Mapping[str, Any]] = field(default_factory=list)
     pod: Pod | None = None
 
     def draw(self, job_input: Mapping[str, Any]) -> Mapping[str, Any]:
-        self.drawn.append(str(sorted(job_input)))
+        self.drawn.append(job_input)
         return render(job_input)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -20,7 +21,7 @@ from assetmill.batch.run import Steps, run_batch
 from assetmill.batch.session import open_batch
 from assetmill.clock import Clock
 from assetmill.ledger import Ledger
-from assetmill.localpod import Pod, PodConfig, running_pod
+from assetmill.localpod import NO_FAULTS, Faults, Pod, PodConfig, running_pod
 from assetmill.planning.plan import ALL, Plan, Selection
 from assetmill.settings import Settings
 from assetmill.storage import open_store
@@ -42,8 +43,8 @@ def picture(graph: Mapping[str, Any], shape: str = "good") -> bytes:
     cut = "BiRefNetRMBG" in kinds
     image = Image.new("RGBA" if cut else "RGB", (128, 128), (0, 0, 0, 0) if cut else "navy")
     draw = ImageDraw.Draw(image)
-    if cut and shape == "good":
-        draw.ellipse((12, 12, 116, 116), fill="red")
+    if cut and shape != "empty":
+        draw.ellipse((12, 12, 116, 116) if shape == "good" else (60, 60, 64, 64), fill="red")
     if not cut:
         draw.rectangle((0, 64, 128, 128), fill="teal")
     buffer = io.BytesIO()
@@ -159,11 +160,12 @@ async def open_studio(
     workers: int = 3,
     exec_seconds: float = 0.0,
     cold_start_s: float = 0.0,
+    faults: Faults = NO_FAULTS,
 ) -> AsyncIterator[Studio]:
     artist = Artist()
     config = PodConfig(
         endpoint_id=endpoint_id, api_key="made-up-key", workers=workers, exec_seconds=exec_seconds,
-        cold_start_s=cold_start_s,
+        cold_start_s=cold_start_s, faults=faults,
     )  # fmt: skip
     async with running_pod(config, artist) as pod:
         yield Studio(folder, artist, pod, settings)
@@ -175,7 +177,22 @@ async def studio(tmp_path, make_settings) -> AsyncIterator[Studio]:
         yield made
 
 
+def fast_clock(naps: list[float] | None = None) -> Clock:
+    """Time that passes only while somebody sleeps, and then at once; `naps` hears how long."""
+    passed = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        passed[0] += seconds
+        if naps is not None:
+            naps.append(seconds)
+        await asyncio.sleep(0)
+
+    return Clock(monotonic=lambda: passed[0], sleep=sleep)
+
+
 @pytest.fixture
 def tools() -> SimpleNamespace:
     """What tests call by name; importlib mode has no module to import it from."""
-    return SimpleNamespace(answer=answer_with, prompt_of=prompt_of, open_studio=open_studio, three=THREE)
+    return SimpleNamespace(
+        answer=answer_with, prompt_of=prompt_of, open_studio=open_studio, fast_clock=fast_clock, three=THREE
+    )

@@ -118,7 +118,7 @@ async def test_missing_outputs_and_bytes_that_are_no_image_are_no_success(studio
 
 
 async def test_a_picture_that_the_checks_reject_is_paid_once_and_judged_again_for_free(studio, tools):
-    studio.artist.answers["slime"] = lambda graph: tools.answer(graph, shape="empty")
+    studio.artist.answers["slime"] = lambda graph: tools.answer(graph, shape="speck")
     first = await studio.run()
     assert first.exit_code == 1
     assert first.failures[0].state == "rejected"
@@ -136,7 +136,7 @@ async def test_the_best_of_several_candidates_is_published(studio, tools):
     def second_is_good(graph):
         seed = next(n["inputs"]["seed"] for n in graph.values() if n["class_type"] == "KSampler")
         seeds.append(seed)
-        return tools.answer(graph, shape="good" if seed == 8 else "empty")
+        return tools.answer(graph, shape="good" if seed == 8 else "speck")
 
     studio.artist.answers["slime"] = second_is_good
     report = await studio.run(tools.three.replace("id: slime,", "id: slime, candidates: 2, seed: 7,"))

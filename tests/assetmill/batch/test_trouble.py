@@ -14,7 +14,6 @@ from PIL import ImageOps, PngImagePlugin
 
 from assetmill.batch.context import Batch
 from assetmill.batch.run import Steps
-from assetmill.clock import Clock
 from assetmill.errors import LedgerError, StorageError
 from assetmill.images import read_text
 from assetmill.ledger import Ledger
@@ -49,17 +48,6 @@ class Stumbling(Steps):
 
     async def refinish(self, *_: Any) -> None:
         raise self.error
-
-
-def fast_clock() -> Clock:
-    """Time that passes only while somebody sleeps, and then at once."""
-    passed = [0.0]
-
-    async def sleep(seconds: float) -> None:
-        passed[0] += seconds
-        await asyncio.sleep(0)
-
-    return Clock(monotonic=lambda: passed[0], sleep=sleep)
 
 
 async def test_a_picture_that_trips_the_image_library_stops_no_other_and_is_finished_later_for_free(
@@ -201,7 +189,7 @@ async def test_jobs_that_nobody_takes_are_withdrawn_and_end_the_run(tmp_path, ma
         f"  - {{id: e{i:02d}, type: entity, prompt: thing {i}, silhouette: {{canvas: 64x64}}}}\n" for i in range(12)
     )
     async with tools.open_studio(tmp_path, make_settings(ASSETMILL_QUEUE_STALL_S="10"), cold_start_s=3600) as studio:
-        studio.clock = fast_clock()
+        studio.clock = tools.fast_clock()
         report = await studio.run(many)
         assert report.exit_code == 1
         assert "queue" in (report.stopped or "")
@@ -237,7 +225,7 @@ async def test_a_job_of_an_earlier_run_that_nobody_takes_is_withdrawn_before_it_
             answer = await client.post(f"{studio.pod.url}/run", json={"input": {"left": "behind"}})
         with Ledger.open(studio.settings.ledger_url) as ledger, ledger._database.write() as connection:
             connection.exec_driver_sql("update attempts set job_id = ?", (answer.json()["id"],))
-        studio.clock = fast_clock()
+        studio.clock = tools.fast_clock()
         await studio.run(ONE)
         assert [row["status"] for row in studio.rows()] == ["cancelled"] * 2
         assert studio.pod.counts().in_queue == 0, "nothing is left that might run, and be paid, unseen"

@@ -80,6 +80,12 @@ def test_an_attempt_of_an_owner_that_is_gone_can_be_taken_at_once(books):
     assert books.ledger.claim("a", claim_of(books, "settler"), now=books.t0, gone="run-1")
 
 
+def test_an_attempt_that_its_owner_released_meanwhile_can_be_taken_by_who_saw_another_one_go(books):
+    claimed(books, "a")
+    books.ledger.release("run-1", books.t0)
+    assert books.ledger.claim("a", claim_of(books, "settler"), now=books.t0, gone="run-1")
+
+
 def test_of_two_that_saw_the_same_owner_go_one_takes_over(books):
     claimed(books, "a")
     assert books.ledger.claim("a", claim_of(books, "first"), now=books.t0, gone="run-1")

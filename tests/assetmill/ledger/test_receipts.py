@@ -20,7 +20,7 @@ from assetmill.errors import LedgerError
 from assetmill.ledger import Finish, Ledger, Output, Receipt, Status, read_receipt, write_receipt
 from assetmill.ledger.columns import Usd, UtcDateTime
 from assetmill.ledger.receipts import PASSING, attempt_of
-from assetmill.ledger.schema import MIGRATIONS, VERSION_TABLE
+from assetmill.ledger.schema import MIGRATIONS, NEWEST, VERSION_TABLE
 from assetmill.ledger.tables import attempts, finishes, runs
 from assetmill.money import Cost
 
@@ -308,7 +308,7 @@ def test_the_second_migration_keeps_every_row_of_the_first(tmp_path: Path) -> No
         raw.row_factory = sqlite3.Row
         after = dict(raw.execute("SELECT * FROM attempts").fetchone())
         assert {name: after[name] for name in before} == before
-        assert raw.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()[0] == "0002"  # noqa: S608  a constant
+        assert raw.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()[0] == NEWEST  # noqa: S608  a constant
 
 
 def _make_0001(path: Path) -> None:

@@ -15,7 +15,6 @@ from starlette.responses import JSONResponse, Response
 
 from assetmill.errors import (
     AttemptError,
-    BlankImage,
     InvalidImage,
     NotDelivered,
     ResultInvalid,
@@ -184,8 +183,9 @@ async def test_a_truncated_picture_is_no_picture(collect, share):
     ),
 )
 async def test_a_picture_of_nothing_is_blank(collect, data, words):
-    with pytest.raises(BlankImage, match=words):
-        await collect({"images": [entry("a1-image_00001_.png", data)]})
+    collected = await collect({"images": [entry("a1-image_00001_.png", data)]})
+    assert collected.images == {"image": data}, "it is paid for, and kept"
+    assert [words in said for said in collected.blank] == [True]
 
 
 async def test_colour_under_full_transparency_is_still_nothing(collect):
@@ -193,8 +193,8 @@ async def test_colour_under_full_transparency_is_still_nothing(collect):
     unseen.putalpha(0)
     out = BytesIO()
     unseen.save(out, "PNG")
-    with pytest.raises(BlankImage, match="transparent"):
-        await collect({"images": [entry("a1-image_00001_.png", out.getvalue())]})
+    collected = await collect({"images": [entry("a1-image_00001_.png", out.getvalue())]})
+    assert "transparent" in collected.blank[0]
 
 
 async def test_one_pixel_that_differs_is_a_picture(collect):
@@ -202,21 +202,21 @@ async def test_one_pixel_that_differs_is_a_picture(collect):
     nearly.putpixel((63, 63), (11, 10, 10))
     out = BytesIO()
     nearly.save(out, "PNG")
-    assert (await collect({"images": [entry("a1-image_00001_.png", out.getvalue())]})).images
+    assert (await collect({"images": [entry("a1-image_00001_.png", out.getvalue())]})).blank == ()
 
 
 async def test_layers_that_depth_cuts_out_may_be_empty(collect):
     empty = dict.fromkeys(("mid", "near"), flat("RGBA", (0, 0, 0, 0))) | {"depth": flat("L", (0,))}
     drawn = dict.fromkeys(("full", "far"), picture())
     entries = [entry(f"a1-{role}_00001_.png", data) for role, data in (empty | drawn).items()]
-    assert set((await collect({"images": entries}, LAYERS)).images) == set(LAYERS)
+    collected = await collect({"images": entries}, LAYERS)
+    assert (set(collected.images), collected.blank) == (set(LAYERS), ())
 
 
 @pytest.mark.parametrize("role", ("full", "far"))
 async def test_layers_that_the_sampler_draws_may_not(collect, role):
     entries = [entry(f"a1-{name}_00001_.png", flat("RGB", (0, 0, 0)) if name == role else picture()) for name in LAYERS]
-    with pytest.raises(BlankImage, match=f"output {role}"):
-        await collect({"images": entries}, LAYERS)
+    assert f"output {role}" in (await collect({"images": entries}, LAYERS)).blank[0]
 
 
 async def test_a_draft_is_marked(collect):

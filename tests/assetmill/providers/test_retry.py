@@ -18,6 +18,7 @@ from assetmill.errors import (
     ExecutionFailed,
     InvalidImage,
     JobFailed,
+    NeverArrived,
     NotDelivered,
     OutcomeUnknown,
     QueueStalled,
@@ -64,7 +65,8 @@ def times_again(error: AttemptError, **limits: int) -> int:
 @pytest.mark.parametrize(
     ("error", "again", "seed"),
     (
-        (NotDelivered("x"), 2, False),
+        (NotDelivered("x"), 0, False),
+        (NeverArrived("x"), 2, False),
         (Throttled("x"), 0, False),
         (RequestRejected("x"), 0, False),
         (OutcomeUnknown("x"), 1, False),
@@ -121,7 +123,7 @@ def test_the_policy_on_unknown_outcomes_concerns_nothing_else():
 
 def test_a_job_that_went_out_and_is_out_of_sight_is_not_replaced():
     assert isinstance(decide(NotDelivered("no answer for 600 s", job_id="j1")), GiveUp)
-    assert isinstance(decide(NotDelivered("it never arrived")), Again)
+    assert isinstance(decide(NeverArrived("the endpoint has no such job")), Again)
 
 
 def test_another_failure_in_between_has_its_own_count():
@@ -138,7 +140,7 @@ def test_all_classes_together_stay_under_the_cap_of_paid_attempts():
 
 
 def test_what_never_reached_a_worker_does_not_count_as_paid():
-    assert isinstance(decide(WorkerFault("x"), ["not_delivered", "throttled", "worker_fault"]), Again)
+    assert isinstance(decide(WorkerFault("x"), ["never_arrived", "throttled", "worker_fault"]), Again)
 
 
 @pytest.mark.parametrize("most_paid", (1, 2, 3, 5))
@@ -169,7 +171,7 @@ def test_a_new_seed_follows_from_the_first_and_differs_from_all_before():
 # --- before acceptance ---
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in (NotDelivered, Throttled)])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not issubclass(kind, NotDelivered | Throttled)])
 def test_what_may_have_been_accepted_is_never_resent_as_the_same_attempt(kind):
     assert pause_before_resend(kind("x"), 1, random.Random(1)) is None
 
