@@ -8,7 +8,7 @@ MANIFEST ?= manifests/cloud-hop/cloud-hop.yaml
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help run test check fmt lock bench docs ui clean
+.PHONY: help run test check fmt lock bench fuzz docs ui clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ fmt: $(VENV)/dev.stamp ## Format the code and mend what can be mended
 bench: $(VENV)/dev.stamp ## Benchmarks: planning 10,000 assets, keeping three workers busy
 	$(BIN)/python bench/plan_10k.py
 	$(BIN)/python bench/utilisation.py
+
+fuzz: $(VENV)/dev.stamp ## Property tests, long
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 
 docs: $(VENV)/run.stamp ## Write again what is generated from the manifest models
 	$(BIN)/assetmill schema --out manifests/manifest.schema.json

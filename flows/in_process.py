@@ -35,12 +35,13 @@ def run_generate_batch(parameters: dict[str, Any]) -> FlowResult:
     """Run the flow to its end.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM ended it; Prefect turns the latter into an exception of its own.
+        KeyboardInterrupt: Ctrl-C or SIGTERM ended it at once; where Prefect's own handler takes the latter, it makes
+            an exception of its own of it.
     """
     try:
         return asyncio.run(_flow(parameters))
     except BaseException as error:
-        if _terminated(error):
+        if isinstance(error, asyncio.CancelledError) or _terminated(error):
             raise KeyboardInterrupt from error
         raise
     finally:

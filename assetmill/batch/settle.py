@@ -29,6 +29,8 @@ from assetmill.ledger import NO_FACTS, Facts, Ledger, OpenAttempt, Owner, Settle
 from assetmill.money import Cost, attempt_cost, no_cost
 from assetmill.providers.base import Job
 
+LOOK_ONCE_AGE_S = 600.0  # a draft costs nothing: as old as the longest search, it is looked for just once
+
 
 async def claim_of(ledger: Ledger, owner: Owner, clock: Clock, attempt_id: str) -> OpenAttempt | None:
     """Claim an attempt that is open and nobody's; it as it stands now, or None if it cannot be had.
@@ -91,7 +93,7 @@ async def _keep(desk: Desk, attempt: OpenAttempt) -> bool:
 async def _find(desk: Desk, attempt: OpenAttempt, *, wait: bool) -> bool:
     """Sent, and no answer was written down: look for the job by our own key before anybody sends again."""
     last_sent = max(attempt.intended_at, attempt.claimed_until or attempt.intended_at)
-    age_s = max(0.0, (desk.clock.now() - last_sent).total_seconds())
+    age_s = max(LOOK_ONCE_AGE_S if attempt.draft else 0.0, (desk.clock.now() - last_sent).total_seconds())
     sighting = await desk.provider.find(attempt.attempt_id, age_s=age_s)
     if sighting.unanswered:
         return await _unreachable(desk, attempt, NotDelivered(sighting.evidence))

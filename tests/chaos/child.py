@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from assetmill.batch.interrupt import interruptible
 from assetmill.batch.prepare import Request
+from assetmill.batch.progress import Progress, listening
 from assetmill.batch.run import Steps, run_batch
 from assetmill.batch.session import open_batch
 from assetmill.batch.settling import settle_everything
@@ -90,10 +92,16 @@ def _done(order: Order) -> tuple[int, dict[str, Any]]:
 async def _run(order: Order) -> tuple[int, dict[str, Any]]:
     settings, clock = Settings(), scaled(Clock(), order.speed)
     request = Request(Path("tiny.yaml"), order.url)
-    async with open_batch(settings, request, clock, clock.new_id()) as batch:
-        with interruptible(batch):
-            report, _ = await run_batch(batch, ALL, "main", Steps())
+    with listening(_log):
+        async with open_batch(settings, request, clock, clock.new_id()) as batch:
+            with interruptible(batch):
+                report, _ = await run_batch(batch, ALL, "main", Steps())
     return report.exit_code, report.model_dump(mode="json")
+
+
+def _log(progress: Progress) -> None:
+    jobs = ", ".join(f"{job_id[:8]} {state}" for job_id, state in progress.jobs.items())
+    print(f"{time.monotonic():.2f} {progress.kept}+{progress.failed}/{progress.total} {progress.message} [{jobs}]", flush=True)
 
 
 async def _settle(order: Order) -> tuple[int, dict[str, Any]]:

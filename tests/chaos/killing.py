@@ -25,8 +25,8 @@ PLACES: Final[dict[str, tuple[Any, str]]] = {
     **{name: (Ledger, name) for name in ("begin_run", "intend", "submitted", "collected", "record_finish")},
     **{name: (Ledger, name) for name in ("settle_as", "claim", "end_run", "release")},
     **{name: (RunPodProvider, name) for name in ("submit", "wait", "collect", "find", "cancel")},
-    **{name: (local.LocalStore, name) for name in ("create", "put", "swap")},
-    "fill": (local.LocalStore, "_fill"),
+    **{name: (local.FileStore, name) for name in ("create", "put", "swap")},
+    "fill": (local.FileStore, "_fill"),
     "link": (local, "_link"),
     "publish": (results, "publish"),
 }

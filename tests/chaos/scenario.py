@@ -115,11 +115,11 @@ def draw(seed: int) -> Scenario:
     """The scenario of a seed."""
     dice = Random(seed)
     workers = dice.randint(1, 3)
-    timeout_s = dice.choice((5, 10, 30))
+    timeout_s = dice.choice((10, 20, 60))
     return Scenario(
         seed=seed,
         manifest=_manifest(dice),
-        speed=dice.choice((10.0, 20.0, 20.0, 40.0)),
+        speed=dice.choice((20.0, 40.0, 40.0, 60.0)),
         pod=_pod(dice, workers),
         rules=drawn_rules(dice, seed),
         settings=_settings(dice, workers, timeout_s),

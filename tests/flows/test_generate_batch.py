@@ -107,9 +107,6 @@ def test_every_deployment_loads_from_its_module_and_takes_its_parameters(deploym
     assert all(field.get("description") for field in schema["properties"].values()), "the run form explains each field"
 
 
-SIGNS = pytest.mark.parametrize("sign", (signal.SIGINT, signal.SIGTERM), ids=lambda sign: sign.name)
-
-
 @contextmanager
 def running(terminal, api_url, draft_seconds: str) -> Iterator[subprocess.Popen[str]]:
     """A run that has sent its first job and waits for it."""
@@ -121,10 +118,9 @@ def running(terminal, api_url, draft_seconds: str) -> Iterator[subprocess.Popen[
         yield run
 
 
-@SIGNS
-def test_the_first_request_to_end_sends_nothing_more_and_collects_what_is_out(terminal, api_url, sign):
+def test_the_first_request_to_end_sends_nothing_more_and_collects_what_is_out(terminal, api_url):
     with running(terminal, api_url, "4") as run:
-        run.send_signal(sign)
+        run.send_signal(signal.SIGTERM)
         said = run.stderr.read()
     assert run.returncode == 130, said
     assert "Traceback" not in said
@@ -136,13 +132,12 @@ def test_the_first_request_to_end_sends_nothing_more_and_collects_what_is_out(te
     assert (again.code, again.document["generated"], again.document["cached"]) == (0, 1, 1), again.err
 
 
-@SIGNS
-def test_the_second_request_to_end_waits_for_nothing_and_loses_nothing(terminal, api_url, sign):
+def test_the_second_request_to_end_waits_for_nothing_and_loses_nothing(terminal, api_url):
     with running(terminal, api_url, "60") as run:
-        run.send_signal(sign)
+        run.send_signal(signal.SIGINT)
         while "nothing more is sent" not in run.stderr.readline():
             assert run.poll() is None, "it did not wait for its job"
-        run.send_signal(sign)
+        run.send_signal(signal.SIGINT)
         said = run.stderr.read()
     assert run.returncode == 130, said
     assert "Traceback" not in said
@@ -153,7 +148,7 @@ def test_the_second_request_to_end_waits_for_nothing_and_loses_nothing(terminal,
 
 
 def test_a_run_that_is_cancelled_in_prefect_collects_what_is_out(terminal, api_url):
-    with running(terminal, api_url, "12") as run:
+    with running(terminal, api_url, "10") as run:
         flow_run = last_flow_run(api_url)["id"]
         body = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
         httpx.post(f"{api_url}/flow_runs/{flow_run}/set_state", json=body).raise_for_status()

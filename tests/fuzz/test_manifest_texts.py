@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from assetmill.errors import AssetmillError
 from assetmill.manifest import ManifestError, Pack
+from assetmill.manifest.limits import MAX_PROBLEMS
 
 HEAD = "game: {id: g, title: G}\npack: {id: p, name: P}\n"
 ASSET = "assets: [{id: a, type: entity, prompt: x}]\n"
@@ -208,3 +209,10 @@ def test_files_are_bounded_before_they_are_read(judge):
     result = judge.load("big.yaml", b"a: 1\n" * 1_000_001)
     assert isinstance(result, ManifestError)
     assert "at most 5,000,000 are read" in str(result)
+
+
+def test_a_file_that_is_wrong_all_over_is_not_read_to_its_end_and_says_so(judge):
+    result = judge.load("wrong.yaml", GROWING["unknown keys"](2_000))
+    assert isinstance(result, ManifestError)
+    assert len(result.problems) == MAX_PROBLEMS + 1
+    assert "the rest was not looked at" in str(result)

@@ -1,0 +1,114 @@
+"""`make chaos`: random faults and kill -9 at random moments, and after each run the proof that the books balance.
+
+    python tests/chaos/chaos.py --runs 200 --seed 1 --jobs 2
+    python tests/chaos/chaos.py --replay 17        one run, its folder kept
+
+One run is one seed. It draws a small manifest, an endpoint with faults, settings and kill points; batches are
+started and killed, and at last run to their end without faults. The endpoint's own count of executed jobs is the
+truth that the books are compared with. Exit code 0: no violation; 1: some, with their seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from assetmill.settings import reach_this_machine_directly
+from play import Played, play
+
+HERE = Path(__file__).resolve().parent
+SPACING = 1  # neighbouring seeds take the kinds of faults and the kill points in turn
+
+
+def main(arguments: list[str]) -> int:
+    """Play runs and tell what came of them."""
+    asked = _parser().parse_args(arguments)
+    reach_this_machine_directly()
+    scratch = Path(asked.scratch or tempfile.mkdtemp(prefix="assetmill-chaos-"))
+    scratch.mkdir(parents=True, exist_ok=True)
+    seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
+    if asked.replay is not None:
+        seeds, keep = [asked.replay], True
+    else:
+        seeds, keep = [seed + SPACING * number for number in range(asked.runs)], asked.keep
+        print(f"{asked.runs} runs from seed {seed}, {asked.jobs} at a time; scratch data in {scratch}", flush=True)
+    began = time.monotonic()
+    played = list(_told(_all(seeds, scratch, jobs=asked.jobs, keep=keep), verbose=keep))
+    print(summary(played, time.monotonic() - began))
+    failed = sorted(one.seed for one in played if one.verdict.violations)
+    for one in failed:
+        print(f"replay: {sys.executable} {Path(__file__)} --replay {one}")
+    if not failed and not keep:
+        scratch.rmdir()
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=200, help="how many runs (200)")
+    parser.add_argument("--seed", type=int, help="of the first run; a random one when left out, and always printed")
+    parser.add_argument("--jobs", type=int, default=2, help="how many runs at a time (2)")
+    parser.add_argument("--replay", type=int, metavar="SEED", help="play this one run again and keep its folder")
+    parser.add_argument("--keep", action="store_true", help="keep the folders of runs that went well, too")
+    parser.add_argument("--scratch", help="where the runs' folders go; a temporary folder when left out")
+    return parser
+
+
+def _all(seeds: list[int], scratch: Path, *, jobs: int, keep: bool) -> Iterator[Played]:
+    """Runs as they end, each in a process of its own making: its endpoint must not be held up by other runs."""
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(play, seed, scratch, keep=keep) for seed in seeds]):
+            yield done.result()
+
+
+def _told(runs: Iterable[Played], *, verbose: bool) -> Iterator[Played]:
+    for one in runs:
+        for words in one.verdict.violations:
+            print(f"seed {one.seed}: {words}", flush=True)
+        if one.verdict.violations:
+            print(f"seed {one.seed}: its data are in {one.folder}", flush=True)
+        elif verbose:
+            print(f"seed {one.seed}: {one.seconds:.1f} s, {one.folder}", flush=True)
+            for words in one.verdict.named:
+                print(f"seed {one.seed}: {words}", flush=True)
+        yield one
+
+
+def summary(played: list[Played], seconds: float) -> str:
+    """All runs together, for the reader."""
+    totals = {name: Counter[str]() for name in ("kills", "struck", "counts", "codes")}
+    for one in played:
+        totals["kills"].update(one.kills)
+        totals["struck"].update(one.struck)
+        totals["counts"].update(one.verdict.counts)
+        totals["codes"].update({str(code): count for code, count in one.codes.items()})
+    named = [f"  seed {one.seed}: {words}" for one in played for words in one.verdict.named]
+    lines = [
+        "",
+        f"runs                {len(played)} in {seconds:.0f} s ({sum(p.seconds for p in played) / len(played):.1f} s each)",
+        f"processes started   {sum(one.children for one in played)}; signals sent {sum(one.signals for one in played)}",
+        f"exit codes          {_listed(totals['codes'])}",
+        f"kills -9            {totals['kills'].total()}: {_listed(totals['kills'])}",
+        f"faults              {totals['struck'].total()} of {len(totals['struck'])} kinds: {_listed(totals['struck'])}",
+        f"found               {_listed(totals['counts'])}",
+        f"named unknowns      {len(named)}",
+        *named,
+        f"violations          {sum(len(one.verdict.violations) for one in played)}",
+    ]
+    return "\n".join(lines)
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
