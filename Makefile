@@ -35,7 +35,7 @@ bench: $(VENV)/dev.stamp ## Benchmarks: planning 10,000 assets, keeping three wo
 	$(BIN)/python bench/utilisation.py
 
 fuzz: $(VENV)/dev.stamp ## Property tests, long
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q tests/fuzz --timeout 0
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q tests/fuzz --timeout 7200
 
 docs: $(VENV)/run.stamp ## Write again what is generated from the manifest models
 	$(BIN)/assetmill schema --out manifests/manifest.schema.json

@@ -254,12 +254,15 @@ class Ledger:
     def settle_as(self, receipt: Receipt, *, by: str | None = None) -> None:
         """Commit the final row that a receipt holds, for an attempt whose receipt was stored first.
 
+        What the row knows and the receipt does not, such as a job id that came late, stays.
+
         Raises:
             ClaimLost: somebody else looks after the attempt now.
             LedgerError: the attempt is settled already, or is unknown.
         """
         with self._database.write() as connection:
-            change(connection, receipt.attempt_id, attempts.c.status.in_(OPEN_STATUSES), receipt.attempt, by)
+            told = {name: value for name, value in receipt.attempt.items() if value is not None}
+            change(connection, receipt.attempt_id, attempts.c.status.in_(OPEN_STATUSES), told, by)
 
     def restore(self, receipt: Receipt) -> bool:
         """Put back what a receipt holds and the books do not; an open attempt becomes settled by it.

@@ -25,6 +25,7 @@ from assetmill.settings import reach_this_machine_directly
 from play import Played, play
 
 HERE = Path(__file__).resolve().parent
+MEMORY = Path("/dev/shm")  # noqa: S108  kill -9 takes nothing from a disk that memory would not lose, and is faster
 SPACING = 1  # neighbouring seeds take the kinds of faults and the kill points in turn
 
 
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
     """Play runs and tell what came of them."""
     asked = _parser().parse_args(arguments)
     reach_this_machine_directly()
-    scratch = Path(asked.scratch or tempfile.mkdtemp(prefix="assetmill-chaos-"))
+    scratch = Path(asked.scratch or tempfile.mkdtemp(prefix="assetmill-chaos-", dir=MEMORY if MEMORY.is_dir() else None))
     scratch.mkdir(parents=True, exist_ok=True)
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     if asked.replay is not None:

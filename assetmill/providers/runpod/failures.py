@@ -62,7 +62,7 @@ _NEVER_HEARD = re.compile(r"\s*Job ID not found\s*", re.IGNORECASE)
 
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{0,9}://[^\s\"'<>]+", re.IGNORECASE)
 _SIGNED = re.compile(r"[^\s\"'<>]{0,500}(?:X-Amz-|Signature=)[^\s\"'<>]*", re.IGNORECASE)
-_DATA = re.compile(r"[A-Za-z0-9+/=_-]{100,}")
+_DATA = re.compile(r"[A-Za-z0-9+/=_-]{60,}")  # base64 may come in lines of 64
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring = 4, 8, 8, 300

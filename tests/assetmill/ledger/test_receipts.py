@@ -341,3 +341,11 @@ def _make_0001(path: Path) -> None:
         for table, row in (("runs", run), ("attempts", attempt), ("finishes", finish)):
             marks = ", ".join(f":{name}" for name in row)
             raw.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", row)  # noqa: S608  names from above
+
+
+def test_a_job_id_that_came_after_the_receipt_is_not_forgotten(books: Any) -> None:
+    books.intend("a1")
+    receipt = books.ledger.receipt("a1", books.ending(Status.LOST))
+    books.ledger.submitted("a1", job_id="late", at=books.t0)
+    books.ledger.settle_as(receipt)
+    assert (books.row("a1")["status"], books.row("a1")["job_id"]) == ("lost", "late")
