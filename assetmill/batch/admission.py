@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from assetmill.batch.window import Window
@@ -65,9 +66,14 @@ class Admission:
         window: slots.
         breakers: say whether a workflow may send.
         clock: waits out what the breakers ask for.
+        say: told why nothing is sent for a while, once for each reason.
     """
 
-    def __init__(self, window: Window, breakers: Breakers, clock: Clock) -> None:
+    def __init__(
+        self, window: Window, breakers: Breakers, clock: Clock, say: Callable[[str], None] = lambda _words: None
+    ) -> None:
+        self._say = say
+        self._said = ""
         self._window = window
         self._breakers = breakers
         self._clock = clock
@@ -76,7 +82,6 @@ class Admission:
         self._out = 0
         self._closed: AssetmillError | None = None
         self._alarm: asyncio.Task[None] | None = None
-        self.why_waiting = ""
 
     async def enter(self, workflow: str, *, again: bool = False) -> Pass:
         """Wait until a job of this workflow may be sent.
@@ -146,7 +151,6 @@ class Admission:
         """The workflow whose first in line came earliest, among those that may send."""
         best: tuple[int, str] | None = None
         pause: float | None = None
-        self.why_waiting = ""
         for workflow, line in self._lines.items():
             number = line.head()
             if number is None:
@@ -155,14 +159,19 @@ class Admission:
             if isinstance(verdict, Never):
                 _refuse(line, verdict.error)
             elif isinstance(verdict, Wait):
-                self.why_waiting = verdict.why
                 if verdict.seconds is not None:
+                    self._tell(verdict.why)
                     pause = verdict.seconds if pause is None else min(pause, verdict.seconds)
             elif best is None or number < best[0]:
                 best = (number, workflow)
         if best is None and pause is not None:
             self._wake_after(pause)
         return best[1] if best else None
+
+    def _tell(self, why: str) -> None:
+        if why != self._said:
+            self._said = why
+            self._say(why)
 
     def _wake_after(self, seconds: float) -> None:
         if self._alarm is None or self._alarm.done():

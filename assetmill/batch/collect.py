@@ -15,7 +15,7 @@ from decimal import Decimal
 from assetmill import images
 from assetmill.batch.desk import Desk
 from assetmill.errors import AssetmillError, DraftAnswer, InvalidImage
-from assetmill.ledger import NO_FACTS, Facts, Output, Settlement, Status
+from assetmill.ledger import NO_FACTS, Facts, OpenAttempt, Output, Settlement, Status
 from assetmill.money import Cost, attempt_cost
 from assetmill.packs import put_blob
 from assetmill.providers.base import Collected, Job
@@ -68,6 +68,19 @@ class Sent:
             queue_ms=job.delay_ms,
             execution_ms=job.execution_ms,
         )
+
+
+def sent_before(attempt: OpenAttempt, job_id: str) -> Sent:
+    """An attempt that was sent earlier, from its row."""
+    return Sent(
+        attempt_id=attempt.attempt_id,
+        job_id=job_id,
+        outputs=attempt.expected_outputs,
+        submitted_at=attempt.submitted_at or attempt.intended_at,
+        usd_per_s=attempt.price_per_s_usd,
+        price_source=attempt.price_source,
+        high_usd=attempt.planned_high_usd,
+    )
 
 
 def possible_cost(usd_per_s: Decimal | None, high_usd: Decimal | None) -> Cost:

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from assetmill.batch.collect import Sent
+from assetmill.batch.collect import Sent, sent_before
 from assetmill.batch.context import Batch
 from assetmill.batch.withdraw import withdraw_all
 from assetmill.errors import Stopped
-from assetmill.ledger import Status
 from assetmill.providers.base import JobState
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -78,12 +77,7 @@ async def withdraw_queued(batch: Batch) -> int:
 
     def sent() -> list[Sent]:
         mine = [one for one in batch.ledger.open_attempts() if one.owner == batch.owner.id]
-        return [
-            Sent(one.attempt_id, one.job_id, one.expected_outputs, one.submitted_at or one.intended_at,
-                 one.price_per_s_usd, one.price_source, one.planned_high_usd)
-            for one in mine
-            if one.status is Status.SUBMITTED and one.job_id in queued and one.endpoint_url == batch.endpoint.url
-        ]  # fmt: skip
+        return [sent_before(one, one.job_id) for one in mine if one.job_id in queued and one.job_id is not None]
 
     jobs = await asyncio.to_thread(sent)
     try:

@@ -147,9 +147,7 @@ def _line(outcome: Outcome) -> Line:
     )
 
 
-def _exit_code(
-    ended: AssetmillError | None, failures: tuple[Line, ...], choices: dict[str, Choice]
-) -> ExitCode:
+def _exit_code(ended: AssetmillError | None, failures: tuple[Line, ...], choices: dict[str, Choice]) -> ExitCode:
     """An asset with one good candidate is there; every other failure counts."""
     if ended is not None:
         return ended.exit_code  # type: ignore[return-value]  # the tree's exit codes are exactly these

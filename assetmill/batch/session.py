@@ -16,7 +16,7 @@ from assetmill.batch.admission import Admission
 from assetmill.batch.context import Batch, RawImages
 from assetmill.batch.desk import holding_claims
 from assetmill.batch.prepare import NO_LIMIT, Request, books_of
-from assetmill.batch.progress import new_progress
+from assetmill.batch.progress import Progress, new_progress
 from assetmill.batch.settling import new_owner, new_provider
 from assetmill.batch.window import Window
 from assetmill.clock import Clock
@@ -64,7 +64,7 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
             pack=pack,
             settings=settings,
             library=library,
-            admission=_admission(endpoint, settings, clock),
+            admission=_admission(endpoint, settings, clock, progress),
             limits=(settings.execution_timeout_s * 1000, settings.job_ttl_s * 1000),
             strip=settings.strip_provenance,
             raws=RawImages(store),
@@ -79,9 +79,9 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
         yield batch
 
 
-def _admission(endpoint: Endpoint, settings: Settings, clock: Clock) -> Admission:
+def _admission(endpoint: Endpoint, settings: Settings, clock: Clock, progress: Progress) -> Admission:
     window = Window(endpoint.max_workers, settings.queue_ahead)
-    return Admission(window, Breakers(clock.monotonic, settings.worker_idle_s), clock)
+    return Admission(window, Breakers(clock.monotonic, settings.worker_idle_s), clock, progress.say)
 
 
 def _try_to_write(store: Store, run_id: str) -> None:

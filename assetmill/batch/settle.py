@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from assetmill.batch.collect import Sent, ending, possible_cost, take
+from assetmill.batch.collect import Sent, ending, possible_cost, sent_before, take
 from assetmill.batch.desk import Desk
 from assetmill.batch.withdraw import withdraw
 from assetmill.clock import Clock
@@ -110,7 +110,7 @@ async def _find(desk: Desk, attempt: OpenAttempt, *, wait: bool) -> bool:
 
 async def _collect(desk: Desk, attempt: OpenAttempt, job_id: str, *, wait: bool) -> bool:
     """Watch the job and keep what it made; an endpoint out of reach leaves the attempt open."""
-    sent = _sent(attempt, job_id)
+    sent = sent_before(attempt, job_id)
     job: Job | None = None
     try:
         job = await _job(desk, sent, wait=wait)
@@ -149,18 +149,6 @@ async def _unreachable(desk: Desk, attempt: OpenAttempt, error: NotDelivered) ->
 async def _gone(desk: Desk, attempt: OpenAttempt, error: NotDelivered | ProviderRefused) -> bool:
     words = f"the draft endpoint that had it has ended: {error.message}"
     return await _close(desk, attempt, Status.LOST, ResultExpired(words), no_cost("draft"))
-
-
-def _sent(attempt: OpenAttempt, job_id: str) -> Sent:
-    return Sent(
-        attempt_id=attempt.attempt_id,
-        job_id=job_id,
-        outputs=attempt.expected_outputs,
-        submitted_at=attempt.submitted_at or attempt.intended_at,
-        usd_per_s=attempt.price_per_s_usd,
-        price_source=attempt.price_source,
-        high_usd=attempt.planned_high_usd,
-    )
 
 
 def _possible(attempt: OpenAttempt) -> Cost:

@@ -16,10 +16,17 @@ CALLS: Final = (None, None, "run", "status-sync", "status", "cancel", "health", 
 CENSUSES: Final = ("throttled", "unhealthy", "initializing", "ready", "no_workers", "max_zero")
 
 
+UNCERTAIN: Final = (
+    Kind.LOST_ANSWER, Kind.GARBLED_ANSWER, Kind.LOST_REQUEST, Kind.BAD_GATEWAY, Kind.RESET, Kind.NOT_YET, Kind.THROTTLE,
+)  # fmt: skip
+"""Those that make it hard to know what was accepted: they come along more often than the others."""
+
+
 def drawn_rules(dice: Random, seed: int) -> list[dict[str, Any]]:
     """Rules as a faults file has them. The first is the kind whose turn it is, and strikes for certain."""
     first = _rule(dice, KINDS[seed % len(KINDS)]) | {"after": dice.choice((0, 0, 1, 2))}
-    others = [_rule(dice, dice.choice(KINDS)) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+    kinds = [dice.choice(KINDS + UNCERTAIN * 4) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+    others = [_rule(dice, kind) for kind in kinds]
     return [first, *(rule | {"chance": dice.choice((0.2, 0.5, 1.0))} for rule in others)]
 
 
