@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MANIFEST ?= manifests/cloud-hop/cloud-hop.yaml
+RUNS ?= 200
+KILLS ?= 30
 
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help run test check fmt lock bench fuzz docs ui clean
+.PHONY: help run test check fmt lock bench fuzz chaos chaos-kill docs ui clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +38,12 @@ bench: $(VENV)/dev.stamp ## Benchmarks: planning 10,000 assets, keeping three wo
 
 fuzz: $(VENV)/dev.stamp ## Property tests, long
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q tests/fuzz --timeout 7200
+
+chaos: $(VENV)/dev.stamp ## Random faults and kill -9: RUNS=200 runs from SEED (random), and the proof that the books balance
+	$(BIN)/python tests/chaos/chaos.py --runs $(RUNS) $(if $(SEED),--seed $(SEED))
+
+chaos-kill: $(VENV)/dev.stamp ## kill -9 of the program itself at KILLS=30 random moments, each run to its end afterwards
+	$(BIN)/python tests/chaos/kill_runs.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 docs: $(VENV)/run.stamp ## Write again what is generated from the manifest models
 	$(BIN)/assetmill schema --out manifests/manifest.schema.json

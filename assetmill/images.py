@@ -46,6 +46,13 @@ def is_png(data: bytes) -> bool:
     return sniff(data) == "png"
 
 
+def nothing_in(image: Image.Image) -> str:
+    """Why there is nothing to see in a decoded image, or "" if there is something."""
+    if image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        return "every pixel is transparent"
+    return "every pixel is the same" if image.getcolors(maxcolors=1) else ""
+
+
 def decode(data: bytes) -> Image.Image:
     """Decode an image, turned as its EXIF says, as mode RGB, or RGBA if it has transparency.
 

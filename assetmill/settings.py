@@ -75,6 +75,12 @@ class Settings(BaseSettings):
         """Database of the results table."""
         return self.ledger or f"sqlite:///{self.home.resolve() / 'ledger.db'}"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values of all secrets that are set, for whoever has to hide them."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+
 
 def load_settings() -> Settings:
     """Read the environment.

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from assetmill.audit.findings import Finding, Kind, Row
 from assetmill.audit.receipts import SETTLE
-from assetmill.errors import OutcomeUnknown
+from assetmill.errors import BlankImage, OutcomeUnknown
 from assetmill.ledger import Status
 from assetmill.money import usd
 
@@ -30,12 +30,12 @@ def compare_jobs(attempts: Iterable[Row]) -> Iterator[Finding]:
     for attempt in attempts:
         if attempt["job_id"] is not None:
             by_job[attempt["endpoint"], attempt["job_id"]].append(attempt)
-        if attempt["status"] in WITH_PICTURE:
+        if attempt["status"] in WITH_PICTURE and attempt["error_class"] != BlankImage.code:
             by_picture[attempt["game"], attempt["fingerprint"], attempt["draft"]].append(attempt)
     for (endpoint, job_id), claimed in by_job.items():
         if len(claimed) > 1:
             yield _about(Kind.JOB_TWICE, claimed, f"job {job_id} of {endpoint} belongs to {_names(claimed)}")
-    for stored in by_picture.values():
+    for stored in by_picture.values():  # a picture of nothing is kept too, and rightly drawn once more
         if len(stored) > 1:
             words = f"{_picture(stored[0])} was {_paid(stored)} for {_names(stored)}"
             yield _about(Kind.PAID_TWICE, stored, words)

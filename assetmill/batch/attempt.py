@@ -99,7 +99,8 @@ async def _see_through(batch: Batch, work: Work, sent: Sent) -> Outcome:
         work.entry.came_back(job.worker_id if job else None, error)
         return await _settle_error(batch, work, sent, job, error)
     work.entry.came_back(job.worker_id, None)
-    batch.raws.offer(work.item.key, {output.role: output for output in outputs})
+    if not collected.blank:  # what is drawn from it waits for the next try
+        batch.raws.offer(work.item.key, {output.role: output for output in outputs})
     return await _conclude(batch, work, sent, job, collected=collected, facts=facts)
 
 

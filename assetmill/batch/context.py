@@ -9,7 +9,8 @@ from typing import Any
 
 from assetmill.batch.admission import Admission
 from assetmill.batch.desk import Desk
-from assetmill.errors import AssetmillError, KeyMissing, ResultLost
+from assetmill.errors import AssetmillError, BlankImage, KeyMissing, ResultLost
+from assetmill.images import decode, nothing_in
 from assetmill.ledger import Finish, Output
 from assetmill.manifest.models import Pack
 from assetmill.money import Cost
@@ -83,14 +84,19 @@ class RawImages:
 
         Raises:
             ResultLost: it could not be made, or its raw picture is gone.
+            BlankImage: there is nothing on it to draw from.
         """
         output = await self._slot((asset_id, 0))
         if output is None:
             raise ResultLost(f"{asset_id}, which this is drawn from, could not be made")
         try:
-            return await asyncio.to_thread(self._store.get, output.key)
+            data = await asyncio.to_thread(self._store.get, output.key)
         except KeyMissing as error:
             raise ResultLost(f"the raw picture of {asset_id} is gone from the store") from error
+        nothing = nothing_in(await asyncio.to_thread(decode, data))
+        if nothing:
+            raise BlankImage(f"{asset_id}, which this is drawn from, is blank: {nothing}", hint="give it another seed")
+        return data
 
 
 @dataclass(kw_only=True)
@@ -147,8 +153,8 @@ class Batch(Desk):
     def report(self, outcome: Outcome) -> Outcome:
         """Keep an outcome, and tell whoever watches."""
         self.outcomes[outcome.item.key] = outcome
-        if not outcome.good and outcome.finish is None:
-            self.raws.offer(outcome.item.key, None)  # what is drawn from it need not wait
+        if not outcome.good:  # what is drawn from it need not wait; a raw picture that was offered before stands
+            self.raws.offer(outcome.item.key, None)
         if outcome.item.state is State.CACHED:  # finished again: not among the pictures that the progress counts
             return outcome
         self.progress.charged(outcome.cost)

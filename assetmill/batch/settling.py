@@ -94,6 +94,7 @@ def new_provider(endpoint: Endpoint, settings: Settings, clock: Clock, progress:
         look_for_s=settings.look_for_s,
         execution_timeout_s=settings.execution_timeout_s,
         notice=progress.say,
+        secrets=settings.secrets,
     )
 
 

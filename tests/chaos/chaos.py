@@ -8,6 +8,8 @@ started and killed, and at last run to their end without faults. The endpoint's 
 truth that the books are compared with. Exit code 0: no violation; 1: some, with their seeds.
 """
 
+# ruff: noqa: T201  a program: it prints what it found
+
 from __future__ import annotations
 
 import argparse
@@ -21,25 +23,27 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from assetmill.settings import reach_this_machine_directly
 from play import Played, play
+
+from assetmill.settings import reach_this_machine_directly
 
 HERE = Path(__file__).resolve().parent
 MEMORY = Path("/dev/shm")  # noqa: S108  kill -9 takes nothing from a disk that memory would not lose, and is faster
-SPACING = 1  # neighbouring seeds take the kinds of faults and the kill points in turn
 
 
 def main(arguments: list[str]) -> int:
     """Play runs and tell what came of them."""
     asked = _parser().parse_args(arguments)
     reach_this_machine_directly()
-    scratch = Path(asked.scratch or tempfile.mkdtemp(prefix="assetmill-chaos-", dir=MEMORY if MEMORY.is_dir() else None))
+    scratch = Path(
+        asked.scratch or tempfile.mkdtemp(prefix="assetmill-chaos-", dir=MEMORY if MEMORY.is_dir() else None)
+    )
     scratch.mkdir(parents=True, exist_ok=True)
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     if asked.replay is not None:
         seeds, keep = [asked.replay], True
     else:
-        seeds, keep = [seed + SPACING * number for number in range(asked.runs)], asked.keep
+        seeds, keep = [seed + number for number in range(asked.runs)], asked.keep
         print(f"{asked.runs} runs from seed {seed}, {asked.jobs} at a time; scratch data in {scratch}", flush=True)
     began = time.monotonic()
     played = list(_told(_all(seeds, scratch, jobs=asked.jobs, keep=keep), verbose=keep))
@@ -85,26 +89,36 @@ def _told(runs: Iterable[Played], *, verbose: bool) -> Iterator[Played]:
 
 def summary(played: list[Played], seconds: float) -> str:
     """All runs together, for the reader."""
-    totals = {name: Counter[str]() for name in ("kills", "struck", "counts", "codes")}
+    kills, struck, counts, codes = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     for one in played:
-        totals["kills"].update(one.kills)
-        totals["struck"].update(one.struck)
-        totals["counts"].update(one.verdict.counts)
-        totals["codes"].update({str(code): count for code, count in one.codes.items()})
-    named = [f"  seed {one.seed}: {words}" for one in played for words in one.verdict.named]
-    lines = [
-        "",
-        f"runs                {len(played)} in {seconds:.0f} s ({sum(p.seconds for p in played) / len(played):.1f} s each)",
-        f"processes started   {sum(one.children for one in played)}; signals sent {sum(one.signals for one in played)}",
-        f"exit codes          {_listed(totals['codes'])}",
-        f"kills -9            {totals['kills'].total()}: {_listed(totals['kills'])}",
-        f"faults              {totals['struck'].total()} of {len(totals['struck'])} kinds: {_listed(totals['struck'])}",
-        f"found               {_listed(totals['counts'])}",
-        f"named unknowns      {len(named)}",
-        *named,
-        f"violations          {sum(len(one.verdict.violations) for one in played)}",
-    ]
-    return "\n".join(lines)
+        kills.update(one.kills)
+        struck.update(one.struck)
+        counts.update(one.verdict.counts)
+        codes.update({str(code): count for code, count in one.codes.items()})
+    named = [f"seed {one.seed}: {words}" for one in played for words in one.verdict.named]
+    each_s = sum(one.seconds for one in played) / len(played)
+    told = {
+        "runs": f"{len(played)} in {seconds:.0f} s, {each_s:.1f} s each",
+        "processes": f"{sum(one.children for one in played)}; {sum(one.signals for one in played)} signals sent",
+        "exit codes": _listed(codes),
+        "kills -9": f"{kills.total()}: {_listed(kills)}",
+        "faults": f"{struck.total()} of {len(struck)} kinds: {_listed(struck)}",
+        "executions": str(sum(one.executions for one in played)),
+        "rows": f"{_part(counts, 'row ').total()}: {_listed(_part(counts, 'row '))}",
+        "ran again after": _listed(_part(counts, "executed again after ")),
+        "also counted": _listed(_rest(counts, ("row ", "executed again after ", "executions"))),
+        "unknown doubles": f"{len(named)}" + "".join(f"\n    {words}" for words in named),
+        "violations": str(sum(len(one.verdict.violations) for one in played)),
+    }
+    return "\n" + "\n".join(f"{name:16} {words}" for name, words in told.items())
+
+
+def _part(counts: Counter[str], prefix: str) -> Counter[str]:
+    return Counter({name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)})
+
+
+def _rest(counts: Counter[str], prefixes: tuple[str, ...]) -> Counter[str]:
+    return Counter({name: n for name, n in counts.items() if not name.startswith(prefixes)})
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -3,6 +3,8 @@
 Started by a fork server that has imported everything, so that it begins in a few hundredths of a second.
 """
 
+# ruff: noqa: T201  its log is what it prints
+
 from __future__ import annotations
 
 import asyncio
@@ -18,6 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from killing import arm
+from scenario import Kill
+
 from assetmill.batch.interrupt import interruptible
 from assetmill.batch.prepare import Request
 from assetmill.batch.progress import Progress, listening
@@ -29,8 +34,6 @@ from assetmill.errors import AssetmillError, Stopped
 from assetmill.localpod import scaled
 from assetmill.planning.plan import ALL
 from assetmill.settings import Settings
-from killing import arm
-from scenario import Kill
 
 CRASHED: Final = 70  # EX_SOFTWARE of sysexits.h; none of the program's own exit codes
 
@@ -67,7 +70,7 @@ def main(order: Order) -> None:
     log = os.open(order.file("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    faulthandler.register(signal.SIGUSR1, file=sys.__stderr__)
+    faulthandler.register(signal.SIGUSR1, file=log)
     os.chdir(order.folder)
     os.environ.clear()
     os.environ.update(order.environment)
@@ -101,7 +104,10 @@ async def _run(order: Order) -> tuple[int, dict[str, Any]]:
 
 def _log(progress: Progress) -> None:
     jobs = ", ".join(f"{job_id[:8]} {state}" for job_id, state in progress.jobs.items())
-    print(f"{time.monotonic():.2f} {progress.kept}+{progress.failed}/{progress.total} {progress.message} [{jobs}]", flush=True)
+    print(
+        f"{time.monotonic():.2f} {progress.kept}+{progress.failed}/{progress.total} {progress.message} [{jobs}]",
+        flush=True,
+    )
 
 
 async def _settle(order: Order) -> tuple[int, dict[str, Any]]:

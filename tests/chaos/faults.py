@@ -6,6 +6,7 @@ hastened clock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 from typing import Any, Final
 
@@ -13,9 +14,45 @@ from assetmill.localpod import Kind
 
 KINDS: Final = tuple(Kind)
 CALLS: Final = (None, None, "run", "status-sync", "status", "cancel", "health", "requests")
+SENDS: Final = (None, None, None, "status-sync", "cancel", "requests")
+TAKES_OPERATION: Final = {
+    Kind.THROTTLE: CALLS, Kind.BAD_GATEWAY: CALLS, Kind.KEY_REFUSED: CALLS, Kind.RESET: CALLS,
+    Kind.SLOW_TRICKLE: CALLS, Kind.LOST_REQUEST: SENDS, Kind.LOST_ANSWER: SENDS, Kind.GARBLED_ANSWER: SENDS,
+}  # fmt: skip
+"""The calls that a fault of calls may hit; None is its own choice."""
 CENSUSES: Final = ("throttled", "unhealthy", "initializing", "ready", "no_workers", "max_zero")
 
 
+ONE_OR_ALL: Final[Any] = {"count": (None, 1)}
+FIGURES: Final[Mapping[Kind, Mapping[str, tuple[Any, ...]]]] = {
+    Kind.THROTTLE: {"seconds": (None, 1, 8), "times": (1, 2, 3, 5, 7)},
+    Kind.BAD_GATEWAY: {"status": (500, 502, 504)},
+    Kind.KEY_REFUSED: {"times": (1,)},
+    Kind.OVERSIZE_BODY: {"times": (1,)},
+    Kind.SLOW_TRICKLE: {"size_bytes": (64, 512), "seconds": (0.5,)},
+    Kind.NOT_YET: {"seconds": (1, 5, 10)},
+    Kind.STUCK_QUEUE: {"seconds": (None, 5, 40), "max_workers": (None, None, 0)},
+    Kind.VANISH: {"seconds": (0, 3)},
+    Kind.CANCELLED_ELSEWHERE: {"seconds": (0, 1, 5)},
+    Kind.PURGE: {"seconds": (0, 1, 5)},
+    Kind.SLOW_COLD_START: {"seconds": (10, 60)},
+    Kind.STARTUP_FAILURE: {"seconds": (0, 3)},
+    Kind.POISONED_WORKER: {"seconds": (None, 5)},
+    Kind.EXECUTION_ERROR: {"seconds": (None, 2)},
+    Kind.VALIDATION_ERROR: {"seconds": (None, 2)},
+    Kind.WORKER_DIES: {"seconds": (None, 2)},
+    Kind.DUPLICATE_EXECUTION: {"seconds": (0, 1, 3)},
+    Kind.OVERSIZE_RESULT: {"size_bytes": (1, 600)},
+    Kind.PARTIAL_OUTPUTS: {"errors": (None, True)},
+    Kind.TRUNCATED_IMAGE: ONE_OR_ALL,
+    Kind.NOT_AN_IMAGE: ONE_OR_ALL,
+    Kind.WRONG_SIZE_IMAGE: ONE_OR_ALL,
+    Kind.JPEG_AS_PNG: ONE_OR_ALL,
+    Kind.BLANK_IMAGE: {"transparent": (None, True), "count": (None, 1)},
+    Kind.EXPIRY: {"seconds": (0, 2, 30)},
+    Kind.LATE_PROGRESS: {"seconds": (None, 3, 20)},
+}
+"""What each kind draws its parameters from; None leaves one out: the endpoint's own figure, or for ever."""
 UNCERTAIN: Final = (
     Kind.LOST_ANSWER, Kind.GARBLED_ANSWER, Kind.LOST_REQUEST, Kind.BAD_GATEWAY, Kind.RESET, Kind.NOT_YET, Kind.THROTTLE,
 )  # fmt: skip
@@ -37,53 +74,9 @@ def _rule(dice: Random, kind: Kind) -> dict[str, Any]:
 
 def _figures(dice: Random, kind: Kind) -> dict[str, Any]:
     """Parameters of its own; None for one that is left out."""
-    match kind:
-        case Kind.THROTTLE:
-            return {"operation": dice.choice(CALLS), "seconds": dice.choice((None, 1, 8)), "times": dice.randint(1, 7)}
-        case Kind.BAD_GATEWAY:
-            return {"operation": dice.choice(CALLS), "status": dice.choice((500, 502, 504))}
-        case Kind.KEY_REFUSED:
-            return {"operation": dice.choice(CALLS), "times": 1}
-        case Kind.LOST_REQUEST | Kind.LOST_ANSWER | Kind.GARBLED_ANSWER:
-            return {"operation": dice.choice((None, None, None, "status-sync", "cancel", "requests"))}
-        case Kind.RESET:
-            return {"operation": dice.choice(CALLS)}
-        case Kind.OVERSIZE_BODY:
-            return {"times": 1}
-        case Kind.SLOW_TRICKLE:
-            return {"operation": dice.choice(CALLS), "size_bytes": dice.choice((64, 512)), "seconds": 0.5}
-        case Kind.OVERSIZE_RESULT:
-            return {"size_bytes": dice.choice((1, 600))}
-        case Kind.PARTIAL_OUTPUTS:
-            return {"errors": dice.choice((None, True))}
-        case Kind.BLANK_IMAGE:
-            return {"transparent": dice.choice((None, True)), "count": dice.choice((None, 1))}
-        case Kind.TRUNCATED_IMAGE | Kind.NOT_AN_IMAGE | Kind.WRONG_SIZE_IMAGE | Kind.JPEG_AS_PNG:
-            return {"count": dice.choice((None, 1))}
-        case _:
-            return {"seconds": _seconds(dice, kind)} | (_stuck(dice) if kind is Kind.STUCK_QUEUE else {})
-
-
-def _seconds(dice: Random, kind: Kind) -> float | None:
-    """How long it lasts; None is the endpoint's own figure, or for ever."""
-    lasts: dict[Kind, tuple[float | None, ...]] = {
-        Kind.NOT_YET: (1, 5, 10),
-        Kind.STUCK_QUEUE: (None, 5, 40),
-        Kind.VANISH: (0, 3),
-        Kind.CANCELLED_ELSEWHERE: (0, 1, 5),
-        Kind.PURGE: (0, 1, 5),
-        Kind.SLOW_COLD_START: (10, 60),
-        Kind.STARTUP_FAILURE: (0, 3),
-        Kind.POISONED_WORKER: (None, 5),
-        Kind.EXECUTION_ERROR: (None, 2),
-        Kind.VALIDATION_ERROR: (None, 2),
-        Kind.WORKER_DIES: (None, 2),
-        Kind.DUPLICATE_EXECUTION: (0, 1, 3),
-        Kind.EXPIRY: (0, 2, 30),
-        Kind.LATE_PROGRESS: (None, 3, 20),
-    }
-    return dice.choice(lasts.get(kind, (None,)))
-
-
-def _stuck(dice: Random) -> dict[str, Any]:
-    return {"census": dice.choice((None, *CENSUSES)), "max_workers": dice.choice((None, None, 0))}
+    drawn: dict[str, Any] = {name: dice.choice(values) for name, values in FIGURES.get(kind, {}).items()}
+    if kind in TAKES_OPERATION:
+        drawn["operation"] = dice.choice(TAKES_OPERATION[kind])
+    if kind is Kind.STUCK_QUEUE and drawn["max_workers"] is None:
+        drawn["census"] = dice.choice((None, *CENSUSES))
+    return drawn

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import assetmill.batch.results as results
-import assetmill.storage.local as local
+from scenario import Kill
+
+from assetmill.batch import results
 from assetmill.ledger import Ledger
 from assetmill.providers.runpod.provider import RunPodProvider
-from scenario import Kill
+from assetmill.storage import local
 
 PLACES: Final[dict[str, tuple[Any, str]]] = {
     **{name: (Ledger, name) for name in ("begin_run", "intend", "submitted", "collected", "record_finish")},

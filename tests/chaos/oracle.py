@@ -6,6 +6,7 @@ first. What cannot be known (an answer was lost and nobody can find the job) is 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,12 +14,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from assetmill.ledger import Ledger, Status
-from assetmill.storage import Store, open_store
 from oracle_files import audited, indexed, kept_whole, rebuilt, receipted
 from oracle_jobs import counted_once, never_twice, nothing_unsent_ran
 from oracle_money import added_up
 from witness import Ran, Truth
+
+from assetmill.errors import AssetmillError
+from assetmill.ledger import Ledger, Status
+from assetmill.storage import Store, open_store
 
 Row = dict[str, Any]
 
@@ -48,6 +51,7 @@ class Evidence:
     truth: Truth
     store: Store
     ledger_url: str
+    resend_unknown: int
 
     @cached_property
     def by_id(self) -> dict[str, Row]:
@@ -87,7 +91,9 @@ def read(folder: Path) -> Evidence:
     with Ledger.open(url) as ledger:
         rows, finishes = ledger.rows(), [dict(row) for row in ledger.finish_rows()]
     store = open_store((folder / "out" / "store").as_uri())
-    return Evidence(folder, rows, finishes, Truth.read(folder), store, url)
+    settings = json.loads((folder / "scenario.json").read_text())["settings"]
+    resend_unknown = int(settings["ASSETMILL_RESEND_UNKNOWN"])
+    return Evidence(folder, rows, finishes, Truth.read(folder), store, url, resend_unknown)
 
 
 def judge(folder: Path) -> Verdict:
@@ -103,5 +109,13 @@ def judge(folder: Path) -> Verdict:
         if not Status(row["status"]).settled:
             verdict.violations.append(f"open: attempt {row['attempt_id']} is still {row['status']} at the end")
     for check in CHECKS:
-        verdict.violations += [f"{check.__name__}: {words}" for words in check(evidence, verdict)]
+        verdict.violations += [f"{check.__name__}: {words}" for words in _found(check, evidence, verdict)]
     return verdict
+
+
+def _found(check: Check, evidence: Evidence, verdict: Verdict) -> Iterator[str]:
+    """What a check finds; one that cannot even read what it should compare has found that."""
+    try:
+        yield from check(evidence, verdict)
+    except AssetmillError as error:
+        yield str(error)

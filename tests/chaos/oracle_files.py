@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from oracle import Evidence, Verdict
 
 GAME, CHANNEL = "tiny", "main"
+TWINS = {"dawn": "dusk", "dusk": "dawn"}
+"""Assets that ask for the very same picture: one attempt serves both."""
 
 
 def kept_whole(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
@@ -77,17 +78,22 @@ def indexed(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
         return
     verdict.counts["published assets"] += len(index.assets)
     for asset_id, entry in index.assets.items():
-        for key in entry.blobs():
-            data = evidence.store.get(key)
-            if hashlib.sha256(data).hexdigest() not in key:
-                yield f"published file {key} of {asset_id} does not hash to its name"
-        if entry.file not in good.get(asset_id, set()) | good.get(_TWINS.get(asset_id, ""), set()):
+        for key in sorted(entry.blobs()):
+            yield from _named_by_hash(evidence, key, asset_id)
+        if entry.file not in good.get(asset_id, set()) | good.get(TWINS.get(asset_id, ""), set()):
             yield f"published file {entry.file} of {asset_id} is of no finish that passed the checks"
     named = {asset_id for asset_id in good if f"id: {asset_id}," in (evidence.folder / "tiny.yaml").read_text()}
     yield from (f"{asset_id} is finished, and not published" for asset_id in sorted(named - index.assets.keys()))
 
 
-_TWINS = {"dawn": "dusk", "dusk": "dawn"}
+def _named_by_hash(evidence: Evidence, key: str, asset_id: str) -> Iterator[str]:
+    try:
+        data = evidence.store.get(key)
+    except AssetmillError as error:
+        yield f"published file {key} of {asset_id}: {error}"
+    else:
+        if hashlib.sha256(data).hexdigest() not in key:
+            yield f"published file {key} of {asset_id} does not hash to its name"
 
 
 def _good_files(evidence: Evidence) -> dict[str, set[str]]:
@@ -127,6 +133,3 @@ def rebuilt(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
         if differing:
             yield f"attempt {row['attempt_id']} comes back with other {', '.join(differing)}"
     yield from (f"attempt {attempt_id} came back, and has no row" for attempt_id in again)
-
-
-_ = json

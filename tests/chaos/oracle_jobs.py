@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from assetmill.errors import AssetmillError, AttemptError, OutcomeUnknown
+from assetmill.errors import AttemptError, OutcomeUnknown
 from assetmill.ledger import Status
 from assetmill.providers.retry import MOST_PAID, RULES, Charge, rule_for
 
@@ -72,7 +72,7 @@ def never_twice(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
 
 def _one_picture(rows: list[Row], evidence: Evidence, verdict: Verdict) -> Iterator[str]:
     unknown = sum(_unknown(row) for row in rows)
-    allowed = _resend_unknown(evidence) + 1
+    allowed = evidence.resend_unknown + 1
     if unknown > allowed:
         yield f"{rows[0]['asset_id']} has {unknown} unknown outcomes; {allowed} are allowed"
     for number, row in enumerate(rows[1:], 1):
@@ -91,7 +91,9 @@ def _second(before: Row, row: Row, evidence: Evidence, verdict: Verdict) -> Iter
     both = evidence.ran(before) and evidence.ran(row)
     if both and _unknown(before):
         verdict.counts["unknown outcome executed twice"] += 1
-        verdict.named.append(f"{row['asset_id']}: {before['attempt_id']} was unknown and ran, and {row['attempt_id']} too")
+        verdict.named.append(
+            f"{row['asset_id']}: {before['attempt_id']} was unknown and ran, and {row['attempt_id']} too"
+        )
     elif both and before["status"] != Status.CANCELLED:
         verdict.counts[f"executed again after {before['error_class']}"] += 1
     same = row["run_id"] == before["run_id"] and row["asset_id"] == before["asset_id"]
@@ -129,15 +131,8 @@ def _within_the_table(rows: list[Row]) -> Iterator[str]:
             yield f"{len(charged)} tries of {tries[0]['asset_id']} in one run were charged; the most is {MOST_PAID}"
 
 
-def _resend_unknown(evidence: Evidence) -> int:
-    import json  # noqa: PLC0415
-
-    stored = json.loads((evidence.folder / "scenario.json").read_text())
-    return int(stored["settings"]["ASSETMILL_RESEND_UNKNOWN"])
-
-
 def _unknown(row: Row) -> bool:
-    return row["status"] == Status.LOST and row["error_class"] == OutcomeUnknown.code
+    return bool(row["status"] == Status.LOST and row["error_class"] == OutcomeUnknown.code)
 
 
 def _class_of(row: Row) -> type[AttemptError]:
@@ -147,6 +142,3 @@ def _class_of(row: Row) -> type[AttemptError]:
 def _said(row: Row) -> str:
     ended = f"{row['status']}({row['error_class']})" if row["error_class"] else row["status"]
     return f"{row['asset_id']}#{row['candidate']} {row['attempt_id'][:8]} {ended}"
-
-
-_ = AssetmillError

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
+from scenario import POOL
+
 from assetmill.ledger import Ledger
 from assetmill.money import USD_STEP, price_of
 from assetmill.reports.cost import cost_report
-from scenario import POOL
 
 if TYPE_CHECKING:
     from oracle import Evidence, Verdict
@@ -25,7 +26,7 @@ def added_up(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
     for row in evidence.rows:
         yield from _bounds(row)
         if row["execution_ms"] is None:
-            verdict.counts["rows of unknown execution"] += bool(evidence.ran(row))
+            verdict.counts["executed at a cost that nobody told"] += bool(evidence.ran(row))
             continue
         ran = evidence.ran(row)
         if not ran:

@@ -20,12 +20,13 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 
-from assetmill.ledger import Ledger
-from assetmill.settings import Settings
 from child import CRASHED, Order, main
 from oracle import Verdict, judge
 from scenario import Player, Scenario, draw
 from witness import Truth, Witness, endpoint
+
+from assetmill.ledger import Ledger
+from assetmill.settings import Settings
 
 ROUND_S: Final = 6.0  # a process of a round that has not ended by then is killed: a random moment, too
 CALM_S: Final = 60.0  # without faults every process ends long before that
@@ -33,6 +34,7 @@ CALM_RUNS: Final = 6
 CALM: Final = {"ASSETMILL_QUEUE_STALL_S": "900", "ASSETMILL_EXECUTION_TIMEOUT_S": "600", "ASSETMILL_JOB_TTL_S": "86400"}
 PRELOADED: Final = ["play", "concurrent.futures.process", "argparse"]
 """What the fork server imports once, so that a process of ours begins in a few hundredths of a second."""
+EXPLAINED: Final = frozenset({"blocked", "rejected"})
 KNOWN_CODES: Final = frozenset({0, 1, 4, 5, 130, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT})
 
 
@@ -55,7 +57,7 @@ class Played:
 def play(seed: int, scratch: Path, *, keep: bool = False) -> Played:
     """Play the run of a seed; its folder is removed unless something is wrong with it, or `keep`."""
     began = time.monotonic()
-    os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parent)  # where the fork server finds what it preloads
+    _help_the_fork_server()
     folder = scratch / f"seed-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "processes").mkdir(parents=True)
@@ -69,6 +71,13 @@ def play(seed: int, scratch: Path, *, keep: bool = False) -> Played:
     if not keep and not played.verdict.violations:
         shutil.rmtree(folder)
     return played
+
+
+def _help_the_fork_server() -> None:
+    """It imports what it preloads by name, and only the environment tells it where."""
+    here, known = str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")
+    if here not in known.split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, known)))
 
 
 def environment_of(scenario: Scenario, folder: Path) -> dict[str, str]:
@@ -117,8 +126,21 @@ class _Stage:
             self._complaints.append(f"without faults the batch still ended with {code}")
         await self._act(Player("settle_wait"), CALM_S)
         again, _ = await self._act(Player("run"), CALM_S)
+        self._nothing_missing(self._played.children)
         last, _ = await self._act(Player("settle_wait"), CALM_S)
         self._released({again, last})
+
+    def _nothing_missing(self, number: int) -> None:
+        """In the end only what may not be sent, or did not pass the checks, is not there."""
+        for line in self._report(f"{number:02d}-run").get("failures", []):
+            if line["state"] not in EXPLAINED:
+                self._complaints.append(f"in the end {line['asset']} is {line['state']}: {line['message']}")
+
+    def _report(self, name: str) -> dict[str, Any]:
+        """What a process told at its end; nothing if it did not come to it."""
+        file = self._folder / "processes" / f"{name}.json"
+        told: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return told
 
     async def _act(self, player: Player, limit_s: float = ROUND_S) -> tuple[int, int]:
         """One process from start to end; its number and exit code."""
@@ -132,9 +154,7 @@ class _Stage:
         process = self._context.Process(target=main, args=(order,))
         process.start()
         ended = asyncio.ensure_future(_ended(process))
-        await asyncio.gather(
-            self._signal(player, process, ended), self._end(player, process, ended, limit_s)
-        )
+        await asyncio.gather(self._signal(player, process, ended), self._end(player, process, ended, limit_s))
         code = process.exitcode if process.exitcode is not None else CRASHED
         self._note(player, order, code)
         return process.pid or 0, code
@@ -148,7 +168,9 @@ class _Stage:
                 self._played.signals += 1
                 os.kill(process.pid, signal.Signals[name])
 
-    async def _end(self, player: Player, process: ForkServerProcess, ended: asyncio.Future[None], limit_s: float) -> None:
+    async def _end(
+        self, player: Player, process: ForkServerProcess, ended: asyncio.Future[None], limit_s: float
+    ) -> None:
         """Wait for its end, or for the moment at which it is killed."""
         timed = player.kill is not None and player.kill.after_s is not None
         await asyncio.wait({ended}, timeout=player.kill.after_s if timed and player.kill else limit_s)
@@ -167,8 +189,7 @@ class _Stage:
         if order.file("killed").exists():
             self._played.kills[order.file("killed").read_text()] += 1
         if code not in KNOWN_CODES:
-            document: dict[str, Any] = json.loads(order.file("json").read_text()) if order.file("json").exists() else {}
-            why = document.get("crash") or order.file("log").read_text()[-2000:]
+            why = self._report(order.name).get("crash") or order.file("log").read_text()[-2000:]
             self._complaints.append(f"process {order.name} ({player.kind}) ended with {code}: {why}")
 
     def _released(self, ended: set[int]) -> None:
@@ -180,7 +201,9 @@ class _Stage:
             for one in ledger.open_attempts():
                 place = (one.owner_place or "").split("/")
                 if one.owner is not None and len(place) > 1 and place[-2].isdigit() and int(place[-2]) in ended:
-                    self._complaints.append(f"attempt {one.attempt_id} is still claimed by {one.owner}, which has ended")
+                    self._complaints.append(
+                        f"attempt {one.attempt_id} is still claimed by {one.owner}, which has ended"
+                    )
 
 
 async def _ended(process: ForkServerProcess) -> None:

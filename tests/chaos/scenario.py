@@ -24,14 +24,14 @@ assets:
 ASSETS: Final = {
     "slime": "  - {id: slime, type: entity, prompt: a slime, shape: circle, silhouette: {canvas: 64x64}}\n",
     "crate": "  - {id: crate, type: entity, prompt: a crate, candidates: 2, silhouette: {canvas: 64x64}}\n",
-    "foe": "  - {id: foe, type: entity, prompt: a slime with a hat, silhouette: {canvas: 64x64}, references: [slime]}\n",
+    "foe": "  - {id: foe, type: entity, prompt: a hat, silhouette: {canvas: 64x64}, references: [slime]}\n",
     "sky": "  - {id: sky, type: background, prompt: a sky, width: 128, height: 128}\n",
     "dawn": "  - {id: dawn, type: background, prompt: a dawn, width: 128, height: 128, seed: 7}\n",
     "dusk": "  - {id: dusk, type: background, prompt: a dawn, width: 128, height: 128, seed: 7}\n",
     "title": "  - {id: title, type: title_hero, title: Tiny, prompt: a hero, width: 128, height: 128}\n",
     "hills": "  - {id: hills, type: parallax, layer_count: 3, prompt: hills, width: 128, height: 128}\n",
     "coins": (
-        "  - {id: coins, type: sheet, kind: variation, prompt: a round coin, layout: {columns: 2, rows: 1, cell: 64x64},"
+        "  - {id: coins, type: sheet, kind: variation, prompt: a coin, layout: {columns: 2, rows: 1, cell: 64x64},"
         " shape: circle, variants: [{key: silver, prompt: silver}, {key: gold, prompt: gold}]}\n"
     ),
 }  # fmt: skip

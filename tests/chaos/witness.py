@@ -7,6 +7,7 @@ a doctored state.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -15,9 +16,10 @@ from random import Random
 from typing import Any
 
 from artist import answer
+from scenario import KEY, Scenario
+
 from assetmill.clock import Clock
 from assetmill.localpod import NO_FAULTS, Pod, PodConfig, read_faults, running_pod, scaled
-from scenario import KEY, Scenario
 
 FILE = "truth.json"
 
@@ -108,5 +110,6 @@ async def endpoint(scenario: Scenario) -> AsyncIterator[Witness]:
     faults = read_faults(scenario.rules)
     config = PodConfig(endpoint_id="gpu", api_key=KEY, faults=faults, **scenario.pod)
     clock = scaled(Clock(random=Random(scenario.seed)), scenario.speed)
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # it would tell of every client that is killed
     async with running_pod(config, answer, clock) as pod:
         yield Witness(pod)

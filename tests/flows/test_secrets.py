@@ -18,19 +18,19 @@ from urllib.parse import quote
 
 import pytest
 from PIL import Image, ImageDraw
-from pydantic import SecretStr
+from PIL.PngImagePlugin import PngInfo
 
+from assetmill.batch.context import Batch
 from assetmill.batch.prepare import Request
 from assetmill.batch.run import Steps, run_batch
 from assetmill.batch.session import open_batch
 from assetmill.batch.settling import settle_everything
 from assetmill.clock import Clock
-from assetmill.errors import AssetmillError
 from assetmill.ledger import Ledger
 from assetmill.localpod import Faults, PodConfig, Rule, running_pod
 from assetmill.localpod.faults import Kind
 from assetmill.planning.plan import ALL
-from assetmill.settings import Settings
+from assetmill.settings import Settings, load_settings, variables_of
 
 pytestmark = pytest.mark.timeout(600)  # the program starts Prefect, which takes its time on a slow machine
 
@@ -115,23 +115,16 @@ def values(database: Path) -> bytes:
 
 def test_the_search_finds_what_is_there(tmp_path):
     for name, value in KEYS.items():
-        for spelling in (
-            value, quote(value, safe=""), value.encode().hex(), value.encode().hex().upper(),
-            base64.b64encode(value.encode()).decode(), base64.b64encode(f"Bearer {value}".encode()).decode(),
-            json.dumps({"key": value}),
-        ):  # fmt: skip
+        for spelling in spellings(value):
             assert name in leaks(f"so {spelling} it is".encode()), (name, spelling)
     assert leaks(f"https://bucket/x.png?{QUERY}".encode()) == {"the signature"}
     assert leaks(base64.b64encode(picture())) >= {"a picture's beginning", "a long run of base64"}
     assert leaks(b"a harmless line with 5f3c9a64 in it, and assetmill_run") == set()
-    info = Image.new("RGB", (4, 4))
-    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415  only here
-
     for number, packed in enumerate((False, True)):
         text = PngInfo()
         text.add_text("k", KEYS["RUNPOD_API_KEY"], zip=packed)
         text.add_itxt("i", KEYS["SCENARIO_API_KEY"], zip=packed)
-        info.save(tmp_path / f"{number}.png", pnginfo=text)
+        Image.new("RGB", (4, 4)).save(tmp_path / f"{number}.png", pnginfo=text)
     assert [leaks(data) for _, data in told(tmp_path)] == [{"RUNPOD_API_KEY", "SCENARIO_API_KEY"}] * 2
 
 
@@ -145,12 +138,21 @@ def picture() -> bytes:
     return buffer.getvalue()
 
 
-def blabber() -> str:
-    """What a worker might say that has seen too much, in the order in which it would hurt most."""
+def spellings(secret: str) -> tuple[str, ...]:
+    """Ways in which a program that has a secret may pass it on."""
+    data = secret.encode()
+    return (
+        secret, quote(secret, safe=""), quote(secret), data.hex(), data.hex().upper(), json.dumps({"key": secret}),
+        *(base64.b64encode(text).decode() for text in (data, b"Bearer " + data + b"!", b"k=" + data + b"\n")),
+    )  # fmt: skip
+
+
+def blabber(turn: int = 0) -> str:
+    """What one might say that has seen too much. Words are cut off after a while: each turn begins with another key."""
     image = base64.b64encode(picture()).decode()
-    spellings = [spelling.decode() for value in KEYS.values() for spelling in sorted(forms(value))]
-    said = f"{' '.join(spellings)} https://bucket.example/out.png?{QUERY} data:image/png;base64,{image}"
-    return f"Authorization: Bearer {KEYS['RUNPOD_API_KEY']} {said}"
+    keys = list(KEYS.values())
+    said = [spelling for secret in keys[turn % 6 :] + keys[: turn % 6] for spelling in spellings(secret)]
+    return f"{' '.join(said)} https://bucket.example/out.png?{QUERY} data:image/png;base64,{image}"
 
 
 class Worker:
@@ -162,24 +164,26 @@ class Worker:
 
     def __call__(self, job_input: Mapping[str, Any]) -> Mapping[str, Any]:
         graph = job_input["workflow"]
-        words = " ".join(str(n["inputs"].get("text", "")) for n in graph.values() if n["class_type"] == "CLIPTextEncode")
+        words = " ".join(
+            str(n["inputs"].get("text", "")) for n in graph.values() if n["class_type"] == "CLIPTextEncode"
+        )
         saves = [node["inputs"]["filename_prefix"] for node in graph.values() if node["class_type"] == "SaveImage"]
         good = base64.b64encode(picture()).decode()
         images = [{"filename": f"{prefix}_00001_.png", "type": "base64", "data": good} for prefix in saves]
         signed = {"type": "s3_url", "data": f"{self.bucket}/out.png?{QUERY}"}
         answers: dict[str, Callable[[], Mapping[str, Any]]] = {
-            "refused": lambda: {"error": f"Workflow validation failed: {blabber()}\n• Node 4"},
+            "refused": lambda: {"error": f"Workflow validation failed: {blabber(1)}\n• Node 4"},
             "raised": lambda: {
                 "error": "Job processing failed",
-                "details": [f"Workflow execution error: Node Type: KSampler, Node ID: 3, Message: {blabber()}"],
+                "details": [f"Workflow execution error: Node Type: KSampler, Node ID: 3, Message: {blabber(2)}"],
             },
-            "exclaimed": lambda: {"error": {"error_type": blabber(), "error_message": blabber()}},
+            "exclaimed": lambda: {"error": {"error_type": blabber(3), "error_message": blabber(4)}},
             "unfetched": lambda: {"images": [image | signed for image in images]},
-            "nowhere": lambda: {"images": [image | {"data": f"http://[{blabber()}?{QUERY}"} for image in images]},
-            "partly": lambda: {"images": [], "errors": [blabber()]},
-            "shapeless": lambda: {"pictures": blabber(), blabber(): good},
-            "misnamed": lambda: {"images": [image | {"filename": blabber()} for image in images]},
-            "garbled": lambda: {"images": [image | {"data": blabber()} for image in images]},
+            "nowhere": lambda: {"images": [image | {"data": f"http://[{blabber(5)}?{QUERY}"} for image in images]},
+            "partly": lambda: {"images": [], "errors": [blabber(6)]},
+            "shapeless": lambda: {"pictures": blabber(7), blabber(8): good},
+            "misnamed": lambda: {"images": [image | {"filename": blabber(9)} for image in images]},
+            "garbled": lambda: {"images": [image | {"data": blabber(10)} for image in images]},
         }
         for key, answer in answers.items():
             if key in words:
@@ -278,5 +282,127 @@ async def test_a_run_in_which_everything_fails_writes_no_secret_anywhere(termina
     names = " ".join(name for name, _ in written)
     assert all(part in names for part in ("receipts", "gallery", "prefect.db (values)", "ledger.db (values)", ".png"))
     database = next(data for name, data in written if "prefect.db (values)" in name)
-    assert all(words in database for words in (b"validation", b"batch-assets", b"entity" if False else b"background/"))
+    assert all(words in database for words in (b"validation", b"batch-assets", b"background/"))
     assert {name: found for name, data in (*spoken, *written) if (found := leaks(data))} == {}
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch) -> Callable[..., Settings]:
+    """Settings with every key set and nothing else of our environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        for variable in variables_of(name):
+            monkeypatch.delenv(variable, raising=False)
+
+    def make(**variables: str) -> Settings:
+        plain = {"ASSETMILL_HOME": str(tmp_path / "out"), "ASSETMILL_LOOK_FOR_S": "0", "ASSETMILL_WORKER_IDLE_S": "0"}
+        for name, value in {**KEYS, **plain, **variables}.items():
+            monkeypatch.setenv(name, value)
+        return load_settings()
+
+    return make
+
+
+class Keeping(Steps):
+    """Plain steps that keep the batch."""
+
+    batch: Batch
+
+    async def settle(self, batch: Batch) -> int:
+        self.batch = batch
+        return await super().settle(batch)
+
+
+def all_of(error: BaseException) -> str:
+    """Everything that a program might print of an error, and of those that led to it."""
+    parts = [*traceback.format_exception(error), str(error), repr(error), repr(error.args), repr(vars(error))]
+    return "\n".join(parts)
+
+
+GATEWAYS = {
+    "a page": ("502 Bad Gateway", "text/html", lambda turn: f"<h1>{blabber(turn)}</h1>"),
+    "a signed address first": ("500 Oops", "text/html", lambda _: f"https://bucket.example/out.png?{QUERY}"),
+    "a picture first": ("500 Oops", "text/html", lambda _: f"data:{base64.b64encode(picture()).decode()}"),
+    "a refusal": ("400 Bad Request", "application/json", lambda turn: json.dumps({"error": blabber(turn)})),
+    "no id": ("200 OK", "application/json", lambda turn: json.dumps({"said": blabber(turn)})),
+    "an odd id": ("200 OK", "application/json", lambda turn: json.dumps({"id": f"x {blabber(turn)}", "status": "?"})),
+    "no such endpoint": ("404 Not Found", "application/json", lambda turn: json.dumps({"error": blabber(turn)})),
+    "the key refused": ("401 Unauthorized", "text/plain", blabber),
+}
+
+
+@pytest.mark.parametrize(("status", "kind", "body"), GATEWAYS.values(), ids=GATEWAYS.keys())
+async def test_errors_hold_no_secret_that_a_gateway_repeats(tmp_path, settings, caplog, status, kind, body):
+    caplog.set_level("DEBUG")
+    turns = iter(range(1_000_000))
+    (tmp_path / "tiny.yaml").write_text(manifest())
+    async with server(lambda _: said_by_a_gateway(status, body(next(turns)), kind)) as address:
+        made, clock, steps = settings(RUNPOD_API_URL=f"{address}/v2"), quick_clock(), Keeping()
+        async with open_batch(made, Request(tmp_path / "tiny.yaml", ENDPOINT), clock, clock.new_id()) as batch:
+            said: list[str] = []
+            batch.progress.listener = lambda progress: said.append(progress.message)
+            report, plan = await run_batch(batch, ALL, "main", steps)
+        settled = await settle_everything(made, clock)
+    assert report.failed == report.assets == len(plan.items)
+    errors = [outcome.error for outcome in steps.batch.outcomes.values() if outcome.error]
+    assert errors
+    assert next(turns) > 0, "it was asked"
+    spoken = {
+        "errors": "\n".join(map(all_of, errors)), "report": report.model_dump_json(), "log": caplog.text,
+        "progress": "\n".join(said), "settling": repr(settled), "batch": repr(steps.batch),
+    }  # fmt: skip
+    written = [*((name, text.encode()) for name, text in spoken.items()), *told(tmp_path / "out")]
+    assert {name: found for name, data in written if (found := leaks(data))} == {}
+
+
+def quick_clock() -> Clock:
+    """Time that passes only while somebody sleeps, and then at once."""
+    passed = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        passed[0] += seconds
+        await asyncio.sleep(0)
+
+    return Clock(monotonic=lambda: passed[0], sleep=sleep)
+
+
+@pytest.mark.parametrize("ending", ("\n", "\r\nX-More: 1", "\u00e9"), ids=("newline", "header", "accent"))
+async def test_a_key_that_no_header_can_hold_is_not_shown(tmp_path, settings, ending):
+    (tmp_path / "tiny.yaml").write_text(manifest())
+    async with server(lambda _: said_by_a_gateway("500 Oops", "")) as address:
+        key = KEYS["RUNPOD_API_KEY"] + ending
+        made, clock, steps = settings(RUNPOD_API_URL=f"{address}/v2", RUNPOD_API_KEY=key), quick_clock(), Keeping()
+        async with open_batch(made, Request(tmp_path / "tiny.yaml", ENDPOINT), clock, clock.new_id()) as batch:
+            report, _ = await run_batch(batch, ALL, "main", steps)
+    assert report.exit_code != 0
+    errors = [outcome.error for outcome in steps.batch.outcomes.values() if outcome.error]
+    assert leaks("\n".join(map(all_of, errors)).encode()) == set()
+    assert {name: found for name, data in told(tmp_path / "out") if (found := leaks(data))} == {}
+
+
+PASSWORD = KEYS["SCENARIO_API_KEY"]
+ADDRESSES = {
+    "a database": {"ASSETMILL_LEDGER_URL": f"postgresql+psycopg://me:{PASSWORD}@127.0.0.1:9/books"},
+    "no database": {"ASSETMILL_LEDGER_URL": f"postgresql+psycopg://me:{PASSWORD}@127.0.0.1:port/books"},
+    "an unknown database": {"ASSETMILL_LEDGER_URL": f"mongo://me:{PASSWORD}@127.0.0.1/books"},
+    "a store": {"ASSETMILL_STORE_URL": f"s3://me:{PASSWORD}@bucket/prefix"},
+    "an unknown store": {"ASSETMILL_STORE_URL": f"ftp://me:{PASSWORD}@host/prefix"},
+    "a provider": {"RUNPOD_API_URL": f"https://me:{PASSWORD}@api.example/v2"},
+    "a choice": {"IMAGE_GENERATION_PROVIDER": PASSWORD, "ASSETMILL_MAX_WORKERS": PASSWORD},
+}
+
+
+@pytest.mark.parametrize("variables", ADDRESSES.values(), ids=ADDRESSES.keys())
+def test_an_address_with_a_password_is_never_repeated(terminal, variables):
+    terminal.manifest()
+    for arguments in (("run", "tiny.yaml", "--endpoint", ENDPOINT, "--yes", "--json"), ("settle",)):
+        done = terminal(*arguments, **{"RUNPOD_API_KEY": KEYS["RUNPOD_API_KEY"], **variables})
+        assert leaks((done.out + done.err).encode()) == set(), done.err
+    assert done.err or done.out
+
+
+def test_an_endpoint_with_a_password_is_never_repeated(terminal):
+    address = f"https://me:{PASSWORD}@api.example/v2/{ENDPOINT}"
+    done = terminal("run", terminal.manifest(), "--endpoint", address, "--yes", "--json", **KEYS)
+    assert done.code == 2
+    assert leaks((done.out + done.err).encode()) == set()

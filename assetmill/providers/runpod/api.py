@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -26,6 +26,7 @@ from assetmill.errors import (
 from assetmill.providers.base import Job, JobRequest
 from assetmill.providers.runpod.answers import request_body, to_job
 from assetmill.providers.runpod.limits import Operation, RateLimits
+from assetmill.redaction import Redaction
 
 MAX_RUN_BYTES = 10 * 1024 * 1024  # RunPod refuses a larger /run body with 400 "exceeded max body size of 10MiB"
 CONNECT_S = 10.0
@@ -34,6 +35,7 @@ LONG_POLL_SLACK_S = 15.0
 ASIDE_S = 10.0  # for questions on the side: nobody's job waits for them
 MAX_LISTING_BYTES = 64 * 1024 * 1024  # a listing may repeat every input, pictures and all
 UNAUTHORISED = frozenset({401, 403})
+READ_HEADERS = ("content-type", "retry-after")
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -53,14 +55,18 @@ class JobApi:
         base_url: `https://api.runpod.ai/v2/<endpoint id>`, without a slash at the end.
         key: bearer key, or None for an endpoint that asks for none.
         clock: time source for the rate limits.
+        secrets: values that are hidden in every answer before it is read; the key always is.
     """
 
-    def __init__(self, client: httpx.AsyncClient, base_url: str, key: str | None, clock: Clock) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, base_url: str, key: str | None, clock: Clock, secrets: Iterable[str] = ()
+    ) -> None:
         self._client = client
         self._base = base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._clock = clock
         self._limits = RateLimits(clock)
+        self._redaction = Redaction((*secrets, key) if key else secrets)
 
     async def run(self, request: JobRequest) -> str:
         """POST /run and return the job id.
@@ -155,9 +161,10 @@ class JobApi:
         headers = self._headers | ({"Content-Type": "application/json"} if content is not None else {})
         timeout = httpx.Timeout(READ_S, connect=CONNECT_S, read=read_s)
         async with self._limits.admitted(operation):
-            return await self._client.request(
+            response = await self._client.request(
                 method, f"{self._base}/{path}", content=content, headers=headers, timeout=timeout
             )
+        return _with_content(response, self._redaction.hide(response.content))
 
     async def _look(self, path: str, job_id: str, read_s: float) -> Job:
         return to_job(await self._look_raw(path, job_id, read_s), job_id)
@@ -223,6 +230,14 @@ def _seconds_until(value: str, now: datetime) -> float:
     except (ValueError, TypeError, OverflowError):
         return math.nan
     return ((then if then.tzinfo else then.replace(tzinfo=UTC)) - now).total_seconds()
+
+
+def _with_content(response: httpx.Response, content: bytes) -> httpx.Response:
+    """The answer with another body; the headers that anybody here reads stay."""
+    if content is response.content:
+        return response
+    headers = {name: response.headers[name] for name in READ_HEADERS if name in response.headers}
+    return httpx.Response(response.status_code, headers=headers, content=content, request=response.request)
 
 
 async def _bounded(response: httpx.Response) -> bytes | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import httpx
-from PIL import Image
 
 from assetmill.clock import Clock
 from assetmill.errors import InvalidImage, NotDelivered, ResultExpired, ResultInvalid
-from assetmill.images import decode
+from assetmill.images import decode, nothing_in
 from assetmill.providers.base import Collected, Job, JobRequest, Observer, Provider, Sighting
 from assetmill.providers.endpoints import Endpoint
 from assetmill.providers.runpod.answers import OutputFile, is_draft, output_files, outputs_missing
@@ -36,6 +35,7 @@ class RunPodProvider(Provider):
         look_for_s: seconds after its sending until which a job of unknown outcome is looked for.
         execution_timeout_s: seconds a job may be on a worker; one that goes on for longer is cancelled.
         notice: told what holds up jobs that wait for more than a minute, once for each change of words.
+        secrets: hidden wherever the endpoint repeats one, beside its own key.
     """
 
     def __init__(
@@ -48,11 +48,12 @@ class RunPodProvider(Provider):
         look_for_s: float = 60.0,
         execution_timeout_s: float = 600.0,
         notice: Callable[[str], None] | None = None,
+        secrets: Iterable[str] = (),
     ) -> None:
         limits = httpx.Limits(max_connections=window + SPARE_CONNECTIONS)
         self._client = httpx.AsyncClient(limits=limits, follow_redirects=False)
         key = endpoint.key.get_secret_value() if endpoint.key else None
-        self._api = JobApi(self._client, endpoint.url, key, clock)
+        self._api = JobApi(self._client, endpoint.url, key, clock, secrets)
         self._census = Census(self._api, clock)
         self._finder = Finder(self._api, self._census, clock, look_for_s)
         doctor = Doctor(self._api, self._client, endpoint, clock)
@@ -161,13 +162,6 @@ def _all_decode(images: Mapping[str, bytes], job_id: str) -> tuple[str, ...]:
             raise InvalidImage(f"output {role}: {error.message}", job_id=job_id, hint=error.hint) from error
         except Exception as error:  # an image library may raise anything, and the job is paid for whatever it was
             raise InvalidImage(f"output {role} is no image: {type(error).__name__}", job_id=job_id) from error
-        if role not in MAY_BE_EMPTY and (nothing := _nothing_in(image)):
+        if role not in MAY_BE_EMPTY and (nothing := nothing_in(image)):
             blank.append(f"output {role} is blank: {nothing}")
     return tuple(blank)
-
-
-def _nothing_in(image: Image.Image) -> str:
-    """Why there is nothing to see, or "" if there is something."""
-    if image.mode == "RGBA" and not image.getchannel("A").getbbox():
-        return "every pixel is transparent"
-    return "every pixel is the same" if image.getcolors(maxcolors=1) else ""

@@ -99,6 +99,23 @@ async def test_an_empty_picture_is_kept_and_drawn_once_more_with_another_seed(st
     assert (again.exit_code, again.cached) == (0, 1)
 
 
+ELITE = "  - {id: elite, type: entity, prompt: the elite, references: [slime]}\n"
+
+
+async def test_what_is_drawn_from_an_empty_picture_waits_for_the_next_try(studio, tools):
+    then_good(studio, tools, lambda graph: tools.answer(graph, shape="empty"))
+    report = await studio.run(ONE + ELITE)
+    assert (report.exit_code, report.generated, report.retried) == (0, 2, 1)
+
+
+async def test_nothing_is_paid_for_what_would_be_drawn_from_an_empty_picture(studio, tools):
+    studio.artist.answers["slime"] = lambda graph: tools.answer(graph, shape="empty")
+    for _ in range(2):
+        report = await studio.run(ONE + ELITE)
+        assert {line.asset for line in report.failures} == {"slime", "elite"}
+    assert not any("elite" in words for words in studio.artist.executed)
+
+
 async def test_two_empty_pictures_are_not_bought_a_third_time(studio, tools):
     studio.artist.answers["slime"] = lambda graph: tools.answer(graph, shape="empty")
     await studio.run(ONE)
