@@ -16,6 +16,7 @@
     │   └── Conflict                   create-only or compare-and-swap lost
     ├── LedgerError                    the books are unavailable                        exit 5
     │   ├── AlreadyTaken               another attempt is at this very picture, or has made it
+    │   ├── UnknownTooOften            nobody knows what became of its requests: a person decides
     │   └── ClaimLost                  another process looks after this attempt now: leave it alone
     ├── Stopped                        somebody asked the run to end                    exit 130
     └── AttemptError                   one attempt went wrong, the batch goes on        exit 1
@@ -23,6 +24,7 @@
         │   └── NeverArrived           it left and got lost on the way, which is proven: send again
         ├── Throttled                  nothing was accepted: send again after `retry_after_s`
         ├── RequestRejected            the endpoint refused this very body: never send it again
+        │   └── RequestTooLarge        it is larger than the endpoint takes, and was not even sent
         ├── OutcomeUnknown             perhaps accepted: find the job before sending again
         ├── JobFailed                  ran and failed, charged
         │   ├── WorkerFault            the worker broke: its GPU, or ComfyUI died on it
@@ -39,7 +41,7 @@
         │   ├── BlankImage             an image of nothing: bad pixels
         │   ├── WrongCount             not as many images as were asked for
         │   └── DraftAnswer            a placeholder where real art was asked
-        └── QueueStalled               never started; says why
+        └── QueueStalled               never started; says why; ends the run                exit 4
 
 An attempt that never reached a worker costs nothing; all others are charged, whatever came back. What is sent
 again, how often and with what change stands in `providers.retry`, by these classes.
@@ -160,6 +162,12 @@ class AlreadyTaken(LedgerError):
         self.attempt_id = attempt_id
 
 
+class UnknownTooOften(LedgerError):
+    """So many requests for this picture had no answer that another one is not sent without a person's word."""
+
+    code = "unknown_too_often"
+
+
 class ClaimLost(LedgerError):
     """Another process looks after this attempt: whatever is known of it here is that one's to write."""
 
@@ -205,6 +213,12 @@ class RequestRejected(AttemptError):
     """The endpoint refused this very request, and would refuse it again."""
 
     code = "request_rejected"
+
+
+class RequestTooLarge(RequestRejected):
+    """The request is larger than the endpoint takes; it was not sent."""
+
+    code = "request_too_large"
 
 
 class OutcomeUnknown(AttemptError):
@@ -304,6 +318,7 @@ class DraftAnswer(ResultInvalid):
 
 
 class QueueStalled(AttemptError):
-    """The job waits and no worker takes it; the message says why."""
+    """The job waits and no worker takes it; the message says why. It ends the run."""
 
+    exit_code = 4
     code = "queue_stalled"

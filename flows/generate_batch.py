@@ -32,6 +32,7 @@ from assetmill.batch.report import BatchReport
 from assetmill.batch.results import Choice
 from assetmill.batch.run import Steps, run_batch
 from assetmill.batch.session import open_batch
+from assetmill.batch.settling import open_for_run
 from assetmill.clock import Clock
 from assetmill.errors import Stopped
 from assetmill.ledger import Output
@@ -53,7 +54,7 @@ class TaskSteps(Steps):
 
     async def settle(self, batch: Batch) -> int:
         """One task run if an earlier run left something open."""
-        if not await asyncio.to_thread(batch.ledger.open_attempts, game=batch.pack.game.id):
+        if not await open_for_run(batch):
             return 0
         work = super().settle
         return await settle_attempts(lambda: work(batch))
@@ -131,7 +132,10 @@ async def generate_batch(
                 report, _ = await run_batch(batch, selection, settings.channel, TaskSteps())
             finally:
                 watcher.cancel()
-            await _show_results(batch, report, shown)
+            try:
+                await _show_results(batch, report, shown)
+            except Exception as error:  # noqa: BLE001  the pack is published and the books are written
+                get_run_logger().warning("results could not be shown: %s", type(error).__name__)
     get_run_logger().info(report.sentence)
     return _final_state(report)
 
@@ -150,9 +154,12 @@ async def _watch(batch: Batch, artifact: UUID, interruption: Interruption) -> No
     """Keep the progress artifact at most a few seconds behind, and hear of it when the run is cancelled in the UI."""
     while True:
         await asyncio.sleep(SHOW_EVERY_S)
-        await aupdate_progress_artifact(artifact, _percent(batch), description=_moved(batch))
-        if batch.ended is None and await _cancelled():
-            interruption.ask()
+        try:
+            await aupdate_progress_artifact(artifact, _percent(batch), description=_moved(batch))
+            if batch.ended is None and await _cancelled():
+                interruption.ask()
+        except Exception as error:  # noqa: BLE001  a server that is away for a while must not make the run deaf
+            get_run_logger().warning("progress could not be shown: %s", type(error).__name__)
 
 
 async def _cancelled() -> bool:

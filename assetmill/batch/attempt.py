@@ -8,36 +8,34 @@ cut off in between leaves a row that says what to do next. Whether it is tried a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from assetmill.batch.admission import Pass
 from assetmill.batch.collect import Sent, ending, ms, possible_cost, take
 from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.finish import finish_picture
 from assetmill.batch.request import Try, build_request, intent_of
+from assetmill.batch.send import send
 from assetmill.batch.withdraw import withdraw
 from assetmill.errors import (
     AssetmillError,
     AttemptError,
     BlankImage,
-    LedgerError,
-    NeverArrived,
     NotDelivered,
     OutcomeUnknown,
     ProviderRefused,
     QueueStalled,
+    RequestRejected,
+    RequestTooLarge,
     ResultLost,
     WorkflowError,
 )
-from assetmill.ledger import Facts, Finish, Intent, Settlement, Status
-from assetmill.money import no_cost
+from assetmill.ledger import Facts, Finish, Settlement, Status
+from assetmill.ledger.codec import read_outputs
 from assetmill.planning.fingerprint import Generation
 from assetmill.planning.plan import PlanItem
-from assetmill.providers.base import Collected, Job, JobRequest
-from assetmill.providers.retry import pause_before_resend
+from assetmill.providers.base import Collected, Job
 
 T = TypeVar("T")
 
@@ -71,7 +69,7 @@ async def attempt(batch: Batch, item: PlanItem, made: Generation, one: Try, entr
     tries = await asyncio.to_thread(batch.ledger.tries, made.fingerprint)
     intent = intent_of(batch, item, made, request, one=one, try_no=tries + 1)
     try:
-        sent = await _uninterrupted(_send(batch, intent, request))
+        sent = await send(batch, intent, request)
     except QueueStalled:
         raise
     except AttemptError as error:
@@ -92,124 +90,35 @@ async def _see_through(batch: Batch, work: Work, sent: Sent) -> Outcome:
     except QueueStalled as error:
         await withdraw(batch, sent, error)
         raise
-    except NotDelivered as error:
-        return Outcome(work.item, "open", sent.attempt_id, error=error, job_id=sent.job_id)
+    except (NotDelivered, ProviderRefused) as error:
+        return _left_open(batch, work, sent, error)
     except AttemptError as error:
         work.entry.job_ended()
         work.entry.came_back(job.worker_id if job else None, error)
         return await _settle_error(batch, work, sent, job, error)
-    work.entry.came_back(job.worker_id, None)
-    if not collected.blank:  # what is drawn from it waits for the next try
+    blank = BlankImage("; ".join(collected.blank), job_id=job.id) if collected.blank else None
+    work.entry.came_back(job.worker_id, blank)
+    if blank is None:  # what is drawn from it waits for the next try
         batch.raws.offer(work.item.key, {output.role: output for output in outputs})
     return await _conclude(batch, work, sent, job, collected=collected, facts=facts)
 
 
-async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await something that a cancelled run must not leave half done: it ends first, then the cancellation goes on."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
-
-
-async def _send(batch: Batch, intent: Intent, request: JobRequest) -> Sent | None:
-    """Commit the row, submit (sending again only what was not accepted), and commit the job id.
-
-    Returns:
-        The sent attempt; None when its answer was lost and the endpoint says nothing at all: its row stays open.
-
-    Raises:
-        AlreadyTaken: nothing was written and nothing sent.
-        OutcomeUnknown, Throttled, NotDelivered, RequestRejected, ProviderRefused: the row is settled.
-    """
-    await asyncio.to_thread(batch.ledger.intend, intent, batch.owner.claim(batch.clock.now()))
-    try:
-        job_id = await _submit_or_find(batch, request)
-    except (AttemptError, ProviderRefused) as error:
-        await _settle_unsent(batch, intent, error)
-        raise
-    if job_id is None:
-        return None
-    now = batch.clock.now()
-    try:
-        await asyncio.to_thread(batch.ledger.submitted, intent.attempt_id, job_id=job_id, at=now, by=batch.owner.id)
-    except LedgerError as error:
-        error.job_id = job_id  # the message is now the only place that names the job
-        raise
-    batch.progress.submitted(job_id)
-    return sent_of(intent, job_id, now)
-
-
-def sent_of(intent: Intent, job_id: str, at: datetime) -> Sent:
-    """A sent attempt, from what was intended."""
-    return Sent(
-        attempt_id=intent.attempt_id,
-        job_id=job_id,
-        outputs=dict(intent.expected_outputs),
-        submitted_at=at,
-        usd_per_s=intent.price_per_s_usd,
-        price_source=intent.price_source,
-        high_usd=intent.planned_high_usd,
-    )
-
-
-async def _submit_or_find(batch: Batch, request: JobRequest) -> str | None:
-    """Job id of the request; one whose answer was lost is looked for. None while the endpoint cannot be reached.
-
-    Raises:
-        NotDelivered: proven never to have arrived. OutcomeUnknown: nobody can tell.
-    """
-    try:
-        return await _submit_patiently(batch, request)
-    except OutcomeUnknown as error:
-        sighting = await batch.provider.find(request.attempt_id, age_s=0.0)
-        if sighting.job_id is not None:
-            batch.progress.say(f"a job whose answer was lost was found again: {sighting.evidence}")
-            return sighting.job_id
-        if sighting.unanswered:
-            return None
-        if sighting.absent:
-            raise NeverArrived(f"{error.message}; it never arrived: {sighting.evidence}") from error
-        raise OutcomeUnknown(f"{error.message}; {sighting.evidence}", hint=error.hint) from error
-
-
-async def _submit_patiently(batch: Batch, request: JobRequest) -> str:
-    tries = 0
-    while True:
-        tries += 1
-        try:
-            return await batch.provider.submit(request)
-        except AttemptError as error:
-            pause = pause_before_resend(error, tries, batch.clock.random)
-            if pause is None and isinstance(error, NotDelivered):
-                raise ProviderRefused(
-                    f"the endpoint cannot be reached: {error.message}", hint="check its address and the network"
-                ) from error
-            if pause is None:
-                raise
-            if await batch.stopped_within(pause):
-                raise
+def _left_open(batch: Batch, work: Work, sent: Sent, error: NotDelivered | ProviderRefused) -> Outcome:
+    """A job that goes on out of our sight; a key that is refused ends the run, and the job is still to be had."""
+    if isinstance(error, ProviderRefused):
+        batch.end(error)
+    words = NotDelivered(f"its job goes on: {error.message}", job_id=sent.job_id, hint="assetmill settle collects it")
+    return Outcome(work.item, "open", sent.attempt_id, error=words, job_id=sent.job_id)
 
 
 async def _never_sent(batch: Batch, work: Work, error: AttemptError) -> Outcome:
     """A try that no endpoint has accepted for certain; its row is settled already."""
     unknown = isinstance(error, OutcomeUnknown)  # perhaps charged: as in the books, the sum must not pass it over
-    if unknown:
+    if unknown or (isinstance(error, RequestRejected) and not isinstance(error, RequestTooLarge)):
         work.entry.came_back(None, error)
     cost = possible_cost(batch.endpoint.usd_per_s, work.item.cost.high) if unknown else None
     status = Status.LOST if unknown else Status.FAILED
     return Outcome(work.item, status, work.one.attempt_id, error=error, cost=cost, job_id=error.job_id)
-
-
-async def _settle_unsent(batch: Batch, intent: Intent, error: AssetmillError) -> None:
-    unknown = isinstance(error, OutcomeUnknown)
-    cost = (
-        possible_cost(intent.price_per_s_usd, intent.planned_high_usd) if unknown else no_cost("nothing was accepted")
-    )
-    status = Status.LOST if unknown else Status.FAILED
-    await batch.settle(intent.attempt_id, ending(batch.clock.now(), status, cost, error))
 
 
 async def _conclude(batch: Batch, work: Work, sent: Sent, job: Job, *, collected: Collected, facts: Facts) -> Outcome:
@@ -236,8 +145,10 @@ async def _conclude(batch: Batch, work: Work, sent: Sent, job: Job, *, collected
         error_class=None if good else "rejected" if problem is None else problem.code,
         error_text=None if good else problem.message if problem else (finish.rejected if finish else None),
     )
-    await batch.settle(sent.attempt_id, settlement)
-    status = settlement.status
+    receipt = await batch.settle(sent.attempt_id, settlement)
+    status = Status(receipt.attempt["status"])  # an earlier receipt holds, whatever is known now
+    if good and status is Status.KEPT:
+        batch.raws.offer(work.item.key, read_outputs(receipt.attempt["outputs"]))
     return Outcome(work.item, status, sent.attempt_id, finish, problem, cost, facts.latency_ms, job_id=job.id)
 
 

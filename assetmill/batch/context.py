@@ -9,7 +9,7 @@ from typing import Any
 
 from assetmill.batch.admission import Admission
 from assetmill.batch.desk import Desk
-from assetmill.errors import AssetmillError, BlankImage, KeyMissing, ResultLost
+from assetmill.errors import AssetmillError, AttemptError, BlankImage, KeyMissing, ResultLost
 from assetmill.images import decode, nothing_in
 from assetmill.ledger import Finish, Output
 from assetmill.manifest.models import Pack
@@ -18,6 +18,8 @@ from assetmill.planning.plan import PlanItem, State
 from assetmill.settings import Settings
 from assetmill.storage import Store
 from assetmill.workflows.library import Library
+
+FINISH_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,23 @@ class Outcome:
         if self.error is not None:
             return str(self.error)
         return (self.finish.rejected or "") if self.finish else ""
+
+
+@dataclass
+class Tries:
+    """What has been tried in this run for one wish; several assets may have the very same.
+
+    Args:
+        seed_no: number of the seed, 1 the planned one.
+        failures: how the tries ended that were replaced.
+        last: the attempt that the next one replaces.
+        given_up: how it ended when no other try was allowed.
+    """
+
+    seed_no: int = 1
+    failures: list[type[AttemptError]] = field(default_factory=list)
+    last: str | None = None
+    given_up: Outcome | None = None
 
 
 class RawImages:
@@ -113,6 +132,8 @@ class Batch(Desk):
         strip: leave provenance out of published files.
         resend_unknown: how often a picture is sent again whose request had no answer.
         unknowns: how often that has happened so far, by generation fingerprint.
+        tries: what has been tried so far, by generation fingerprint.
+        finishing: lets a few pictures be finished at once, so that the books never wait behind many.
         retried: attempts that were replaced by another one in this run.
         in_hand: attempts that a task of this run is carrying to their end; its other tasks leave them alone.
     """
@@ -127,6 +148,8 @@ class Batch(Desk):
     raws: RawImages
     resend_unknown: int = 1
     unknowns: Mapping[str, int] = field(default_factory=dict)
+    tries: dict[str, Tries] = field(default_factory=dict)
+    finishing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FINISH_AT_ONCE))
     retried: int = 0
     in_hand: set[str] = field(default_factory=set)
     ended: AssetmillError | None = None

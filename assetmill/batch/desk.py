@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -72,13 +73,17 @@ async def holding_claims(ledger: Ledger, owner: Owner, clock: Clock, progress: P
 
 async def _renew(ledger: Ledger, owner: Owner, clock: Clock, progress: Progress, ended: asyncio.Event) -> None:
     """Renew in real time, whatever clock a test has set: other processes judge a claim by theirs."""
-    while True:
-        waiting = asyncio.ensure_future(ended.wait())
-        await asyncio.wait({waiting}, timeout=owner.lease_s / RENEWALS)
-        waiting.cancel()
-        if ended.is_set():
-            return
-        try:
-            await asyncio.to_thread(ledger.renew, owner.claim(clock.now()))
-        except LedgerError as error:  # the books may be back before the claims run out
-            progress.say(f"claims could not be renewed: {error.message}")
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(
+        1, thread_name_prefix="claims"
+    ) as own:  # it must not wait behind pictures that are finished
+        while True:
+            waiting = asyncio.ensure_future(ended.wait())
+            await asyncio.wait({waiting}, timeout=owner.lease_s / RENEWALS)
+            waiting.cancel()
+            if ended.is_set():
+                return
+            try:
+                await loop.run_in_executor(own, ledger.renew, owner.claim(clock.now()))
+            except LedgerError as error:  # the books may be back before the claims run out
+                progress.say(f"claims could not be renewed: {error.message}")

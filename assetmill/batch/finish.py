@@ -31,8 +31,9 @@ async def finish_picture(
     """
     text = provenance(batch, item, attempt_id, draft=draft)
     try:
-        finished = await asyncio.to_thread(finish, item.asset, batch.pack, raws, text=text)
-        return await asyncio.to_thread(_keep, batch, item, attempt_id, finished, batch.clock.now())
+        async with batch.finishing:
+            finished = await asyncio.to_thread(finish, item.asset, batch.pack, raws, text=text)
+            return await asyncio.to_thread(_keep, batch, item, attempt_id, finished, batch.clock.now())
     except AssetmillError:
         raise
     except Exception as error:  # a picture that trips an image library must not end the others

@@ -12,7 +12,7 @@ from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.finish import finish_again
 from assetmill.batch.settle import carry_on, claim_of
 from assetmill.errors import AttemptError, NotDelivered
-from assetmill.ledger import OPEN_STATUSES, Status
+from assetmill.ledger import OPEN_STATUSES, Status, is_gone
 from assetmill.ledger.codec import read_outputs
 from assetmill.planning.plan import PlanItem
 
@@ -37,20 +37,21 @@ async def follow(batch: Batch, item: PlanItem, attempt_id: str) -> Outcome | Non
             continue
         batch.in_hand.add(attempt_id)
         try:
-            why = await _look_after(batch, attempt_id)
+            why = await _look_after(batch, row)
         finally:
             batch.in_hand.discard(attempt_id)
         if why:
             return _still_open(item, row, why)
 
 
-async def _look_after(batch: Batch, attempt_id: str) -> str:
+async def _look_after(batch: Batch, row: dict[str, Any]) -> str:
     """Settle an attempt that is nobody's, or wait a moment; why it stays open for good, or nothing."""
-    claimed = await claim_of(batch.ledger, batch.owner, batch.clock, attempt_id)
+    elsewhere = row["endpoint_url"] != batch.endpoint.url
+    if elsewhere and (row["owner"] is None or is_gone(row["owner_place"])):
+        return f"it was sent to {row['endpoint']}"  # not claimed: whoever can reach that endpoint may settle it
+    claimed = None if elsewhere else await claim_of(batch.ledger, batch.owner, batch.clock, row["attempt_id"])
     if claimed is None:
         return "another run is at it" if await batch.stopped_within(LOOK_EVERY_S) else ""
-    if claimed.endpoint_url != batch.endpoint.url:
-        return f"it was sent to {claimed.endpoint}"
     return "" if await carry_on(batch, claimed, wait=True) else "its endpoint does not tell what became of it"
 
 

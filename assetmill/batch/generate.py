@@ -6,11 +6,12 @@ row, prefix and cost. A picture that another run is paying for is waited for, ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+from dataclasses import replace
 
 from assetmill.batch.admission import Pass
 from assetmill.batch.attempt import attempt
-from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.context import Batch, Outcome, Tries
 from assetmill.batch.follow import follow
 from assetmill.batch.request import Try
 from assetmill.errors import (
@@ -23,20 +24,12 @@ from assetmill.errors import (
     ProviderFailing,
     ResultExpired,
     TimedOut,
+    UnknownTooOften,
     WorkflowError,
 )
 from assetmill.planning.fingerprint import Generation
 from assetmill.planning.plan import PlanItem
 from assetmill.providers.retry import Again, decide, new_seed
-
-
-@dataclass
-class _Tries:
-    """What has been tried in this run."""
-
-    seed_no: int = 1
-    failures: list[type[AttemptError]] = field(default_factory=list)
-    last: str | None = None
 
 
 async def generate(batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
@@ -54,15 +47,17 @@ async def generate(batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
     if made is None:
         entry.close()
         raise WorkflowError(f"{item.label} is blocked: {item.reason}")
-    tries = _Tries()
+    tries = batch.tries.setdefault(made.fingerprint, Tries())
     while True:
         try:
             outcome = await _once(batch, item, made, entry, tries)
         finally:
             entry.close()
+        if outcome is None and tries.given_up is not None:  # another asset with the same wish has tried enough
+            outcome = replace(tries.given_up, item=item, followed=True, cost=None)
         verdict = _verdict(batch, made, outcome, tries)
         if outcome is not None and (verdict is None or not await _dropped(batch, outcome)):
-            return batch.report(outcome)
+            return batch.report(await _ended(batch, outcome, tries))
         try:
             entry = await batch.admission.enter(made.workflow, again=True)
         except AssetmillError as error:
@@ -73,7 +68,7 @@ async def generate(batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
             _note(batch, item, outcome, verdict, tries)
 
 
-async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tries: _Tries) -> Outcome | None:
+async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tries: Tries) -> Outcome | None:
     """One try, or what became of somebody else's; None when theirs came to nothing and it is our turn again."""
     seed = new_seed(made.seed, tries.seed_no) if tries.seed_no > 1 else made.seed
     one = Try(batch.clock.new_id(), seed, tries.last)
@@ -83,6 +78,8 @@ async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tri
     except AlreadyTaken as taken:
         entry.close()
         return await follow(batch, item, taken.attempt_id)
+    except UnknownTooOften as error:
+        return Outcome(item, "blocked", error=error)
     except ClaimLost:
         entry.close()
         batch.in_hand.discard(one.attempt_id)
@@ -91,7 +88,17 @@ async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tri
         batch.in_hand.discard(one.attempt_id)
 
 
-def _verdict(batch: Batch, made: Generation, outcome: Outcome | None, tries: _Tries) -> Again | None:
+async def _ended(batch: Batch, outcome: Outcome, tries: Tries) -> Outcome:
+    """The last word on a picture in this run; an attempt that stays open is anybody's to settle from now on."""
+    if outcome.status == "open" and outcome.attempt_id is not None:
+        now = batch.clock.now()
+        await asyncio.to_thread(batch.ledger.let_go, outcome.attempt_id, batch.owner.id, now)
+    if not outcome.good and outcome.attempt_id is not None and not outcome.followed:
+        tries.given_up = outcome
+    return outcome
+
+
+def _verdict(batch: Batch, made: Generation, outcome: Outcome | None, tries: Tries) -> Again | None:
     """Whether the picture is tried again."""
     if outcome is None or outcome.attempt_id is None or outcome.followed or batch.ended is not None:
         return None
@@ -118,7 +125,7 @@ async def _dropped(batch: Batch, outcome: Outcome) -> bool:
     return True
 
 
-def _note(batch: Batch, item: PlanItem, outcome: Outcome, verdict: Again, tries: _Tries) -> None:
+def _note(batch: Batch, item: PlanItem, outcome: Outcome, verdict: Again, tries: Tries) -> None:
     """Count the try that is being replaced."""
     batch.spent(outcome)
     error = outcome.error

@@ -6,7 +6,7 @@ further: what it wrote down holds, whatever is known now.
 
 from __future__ import annotations
 
-from assetmill.errors import Conflict
+from assetmill.errors import Conflict, KeyMissing
 from assetmill.ledger import Ledger, Receipt, Settlement, read_receipt, write_receipt
 from assetmill.packs import receipt_key
 from assetmill.storage import Store
@@ -27,3 +27,16 @@ def settle_with_receipt(ledger: Ledger, store: Store, attempt_id: str, settlemen
         receipt = read_receipt(store.get(key), key)
     ledger.settle_as(receipt, by=by)
     return receipt
+
+
+def stored_receipt(store: Store, game: str, attempt_id: str) -> Receipt | None:
+    """The receipt of an attempt, if one is stored.
+
+    Raises:
+        StorageError, LedgerError: it cannot be read, or is damaged.
+    """
+    key = receipt_key(game, attempt_id)
+    try:
+        return read_receipt(store.get(key), key)
+    except KeyMissing:
+        return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from assetmill.batch.admission import Pass
 from assetmill.batch.context import Batch, Outcome
@@ -75,13 +76,20 @@ async def run_batch(batch: Batch, selection: Selection, channel: str, steps: Ste
         result = await _steps(batch, selection, channel, steps)
     except asyncio.CancelledError:
         state = "interrupted"
-        await asyncio.shield(withdraw_queued(batch))
+        with suppress(LedgerError, StorageError):  # what is not withdrawn stays open, for whoever settles
+            await asyncio.shield(withdraw_queued(batch))
         raise
     else:
         state = "stopped" if batch.ended else "finished"
         return result
     finally:
-        counts = batch.progress
+        await asyncio.to_thread(_end_run, batch, state)
+
+
+def _end_run(batch: Batch, state: str) -> None:
+    """Write down how the run ended; books that are away must not hide why, nor lose the report."""
+    counts = batch.progress
+    try:
         batch.ledger.end_run(
             batch.run_id,
             state=state,
@@ -90,6 +98,8 @@ async def run_batch(batch: Batch, selection: Selection, channel: str, steps: Ste
             failed=counts.failed,
             cached=counts.cached,
         )
+    except LedgerError as error:
+        batch.progress.say(f"the end of the run could not be written down: {error.message}")
 
 
 async def _steps(batch: Batch, selection: Selection, channel: str, steps: Steps) -> tuple[BatchReport, Plan]:
@@ -180,6 +190,8 @@ async def _one(batch: Batch, item: PlanItem, steps: Steps) -> None:
         _give_up(batch, item, "failed", error)
     except Exception as error:  # noqa: BLE001  told in the report
         _give_up(batch, item, "failed", _fault(error))
+    finally:
+        batch.raws.offer(item.key, None)  # whatever happened, nobody waits for it any more
 
 
 async def _followed(batch: Batch, item: PlanItem) -> bool:

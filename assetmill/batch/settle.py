@@ -12,10 +12,12 @@ from dataclasses import replace
 
 from assetmill.batch.collect import Sent, ending, possible_cost, sent_before, take
 from assetmill.batch.desk import Desk
+from assetmill.batch.receipt import stored_receipt
 from assetmill.batch.withdraw import withdraw
 from assetmill.clock import Clock
 from assetmill.errors import (
     AttemptError,
+    BlankImage,
     ClaimLost,
     NeverArrived,
     NotDelivered,
@@ -24,6 +26,7 @@ from assetmill.errors import (
     QueueStalled,
     ResultExpired,
     ResultLost,
+    Throttled,
 )
 from assetmill.ledger import NO_FACTS, Facts, Ledger, OpenAttempt, Owner, Settlement, Status, is_gone
 from assetmill.money import Cost, attempt_cost, no_cost
@@ -70,6 +73,8 @@ async def carry_on(desk: Desk, attempt: OpenAttempt, *, wait: bool) -> bool:
         ProviderRefused, LedgerError, StorageError.
     """
     try:
+        if await _by_its_receipt(desk, attempt):
+            return True
         if attempt.status is Status.COLLECTED:
             return await _keep(desk, attempt)
         if attempt.job_id is None:
@@ -81,6 +86,15 @@ async def carry_on(desk: Desk, attempt: OpenAttempt, *, wait: bool) -> bool:
         if not attempt.draft:
             raise
         return await _gone(desk, attempt, error)
+
+
+async def _by_its_receipt(desk: Desk, attempt: OpenAttempt) -> bool:
+    """Settle an attempt whose receipt an earlier process has stored: what it says holds, and nobody need be asked."""
+    receipt = await asyncio.to_thread(stored_receipt, desk.store, attempt.game, attempt.attempt_id)
+    if receipt is None:
+        return False
+    await asyncio.to_thread(desk.ledger.settle_as, receipt, by=desk.owner.id)
+    return True
 
 
 async def _keep(desk: Desk, attempt: OpenAttempt) -> bool:
@@ -116,15 +130,21 @@ async def _collect(desk: Desk, attempt: OpenAttempt, job_id: str, *, wait: bool)
         job = await _job(desk, sent, wait=wait)
         if not job.state.terminal:
             return False
-        await take(desk, sent, job)
+        collected, _, _ = await take(desk, sent, job)
     except NotDelivered as error:
         return await _unreachable(desk, attempt, error)
+    except Throttled:  # it was the question that was refused; the job goes on
+        return False
     except QueueStalled as error:
         return await withdraw(desk, sent, error)
     except AttemptError as error:
         status = Status.LOST if isinstance(error, ResultLost) else Status.FAILED
         return await _close(desk, attempt, status, error, sent.cost(job), sent.facts(job))
-    await desk.settle(attempt.attempt_id, Settlement(Status.KEPT, desk.clock.now(), sent.cost(job)))
+    settlement = Settlement(Status.KEPT, desk.clock.now(), sent.cost(job))
+    if collected.blank:
+        blank = BlankImage("; ".join(collected.blank))
+        settlement = ending(desk.clock.now(), Status.REJECTED, sent.cost(job), blank)
+    await desk.settle(attempt.attempt_id, settlement)
     return True
 
 
@@ -134,6 +154,9 @@ async def _job(desk: Desk, sent: Sent, *, wait: bool) -> Job:
         job = await desk.provider.look(sent.job_id, age_s=age_s)
     except NotDelivered:
         if not wait or desk.endpoint.draft:
+            raise
+    except Throttled:
+        if not wait:
             raise
     else:
         if job.state.terminal or not wait:

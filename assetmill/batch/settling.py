@@ -135,15 +135,21 @@ async def _one(desks: Desks, attempt: OpenAttempt, result: Settled, *, wait: boo
         result.open[attempt.attempt_id] = f"{type(error).__name__}: {error}"
 
 
+async def open_for_run(batch: Batch) -> list[OpenAttempt]:
+    """Open attempts that a run looks after before it plans: those of its game, and those at its endpoint."""
+    attempts = await asyncio.to_thread(batch.ledger.open_attempts)
+    game, url = batch.pack.game.id, batch.endpoint.url
+    return [attempt for attempt in attempts if attempt.game == game or attempt.endpoint_url == url]
+
+
 async def settle_for_run(batch: Batch) -> int:
     """Settle what was left open of this game, and at this endpoint, and return how many attempts that were.
 
     Raises:
         LedgerError, StorageError: once all have been tried.
     """
-    attempts = await asyncio.to_thread(batch.ledger.open_attempts)
-    game, url = batch.pack.game.id, batch.endpoint.url
-    ours = [attempt for attempt in attempts if attempt.game == game or attempt.endpoint_url == url]
+    ours = await open_for_run(batch)
+    url = batch.endpoint.url
     async with AsyncExitStack() as stack:
         desks = Desks(
             batch.settings, batch.owner, batch.ledger, batch.store, batch.clock, batch.progress, stack, {url: batch}

@@ -33,9 +33,10 @@ async def withdraw(desk: Desk, sent: Sent, error: AssetmillError) -> bool:
     """
     try:
         job = await _look(desk, sent)
-        if job is not None and job.state is JobState.QUEUED:
-            await desk.provider.cancel(sent.job_id)
-            job = await _look(desk, sent)
+        if job is None or job.state is not JobState.QUEUED:
+            return False  # it runs, has ended, or is forgotten: that is for whoever settles it
+        await desk.provider.cancel(sent.job_id)
+        job = await _look(desk, sent)
     except (AttemptError, ProviderRefused):
         return False
     if job is not None and job.state is not JobState.CANCELLED:

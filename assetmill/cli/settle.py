@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 
+from rich.markup import escape
+
 from assetmill.batch.settling import settle_everything
 from assetmill.cli.outcome import ERR, print_json
 from assetmill.clock import Clock
@@ -19,6 +21,6 @@ def settle(game: str | None, endpoint: str | None, *, wait: bool, as_json: bool)
         print_json(asdict(done))
         return 0
     for attempt_id, why in done.open.items():
-        ERR.print(f"[yellow]open[/] {attempt_id}: {why}")
+        ERR.print(f"[yellow]open[/] {attempt_id}: {escape(why)}")
     ERR.print(done.sentence)
     return 0

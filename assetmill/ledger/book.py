@@ -45,9 +45,11 @@ from assetmill.ledger.writes import (
     described,
     final,
     known,
+    note_late_job,
     plain,
     refuse_duplicate,
     refuse_second_payer,
+    refuse_unknown,
     require_attempt,
     require_end,
     require_run,
@@ -130,15 +132,17 @@ class Ledger:
             if connection.execute(update(runs).where(runs.c.run_id == run_id).values(ending)).rowcount != 1:
                 raise LedgerError(f"no run {run_id} in the ledger")
 
-    def intend(self, intent: Intent, claim: Claim | None = None) -> None:
+    def intend(self, intent: Intent, claim: Claim | None = None, *, most_unknown: int | None = None) -> None:
         """Commit an attempt, status submitting. The paid request may leave only after this returns.
 
         Args:
             intent: what is about to be sent.
             claim: who looks after it; None for a process that has the books to itself.
+            most_unknown: attempts at this picture whose outcome nobody may know; None is any number.
 
         Raises:
             AlreadyTaken: another attempt is at the same picture, or has made it.
+            UnknownTooOften: more of them are in the books.
             LedgerError: the id is taken, the run was not begun, the seed is not below 2**53, or the ledger is
                 unavailable.
         """
@@ -156,6 +160,8 @@ class Ledger:
             refuse_duplicate(connection, attempts, same, f"attempt {intent.attempt_id}")
             require_run(connection, intent.run_id)
             refuse_second_payer(connection, intent, lock=not is_sqlite(self._database.engine))
+            if most_unknown is not None:
+                refuse_unknown(connection, intent, most_unknown)
             connection.execute(insert(attempts).values(row | claimed(claim)))
 
     def claim(self, attempt_id: str, claim: Claim, *, now: datetime, gone: str | None = None) -> bool:
@@ -179,6 +185,25 @@ class Ledger:
         with self._database.write() as connection:
             return connection.execute(update(attempts).where(mine).values(claimed_until=claim.until)).rowcount
 
+    def confirm(self, attempt_id: str, claim: Claim, *, now: datetime) -> None:
+        """Renew the claim of an attempt that is about to be sent, if it still holds.
+
+        Raises:
+            ClaimLost: its time was up, or somebody else looks after it: nothing may be sent.
+        """
+        fresh = and_(attempts.c.status == Status.SUBMITTING, attempts.c.claimed_until > now)
+        one = and_(attempts.c.attempt_id == attempt_id, attempts.c.owner == claim.owner, fresh)
+        with self._database.write() as connection:
+            if connection.execute(update(attempts).where(one).values(claimed(claim))).rowcount != 1:
+                raise ClaimLost(f"the claim on attempt {attempt_id} ran out before it was sent")
+
+    def let_go(self, attempt_id: str, owner: str, at: datetime) -> None:
+        """Give up the claim on one open attempt, so that others may settle it."""
+        one = and_(attempts.c.attempt_id == attempt_id, attempts.c.owner == owner)
+        with self._database.write() as connection:
+            mine = update(attempts).where(one, attempts.c.status.in_(OPEN_STATUSES))
+            connection.execute(mine.values(owner=None, claimed_until=at))
+
     def release(self, owner: str, at: datetime) -> None:
         """Give up all claims of an owner, so that others need not wait for their time to be up."""
         mine = and_(attempts.c.owner == owner, attempts.c.status.in_(OPEN_STATUSES))
@@ -198,9 +223,11 @@ class Ledger:
         again = and_(attempts.c.status == Status.SUBMITTED, attempts.c.job_id == job_id)
         values = {"status": Status.SUBMITTED, "job_id": job_id, "submitted_at": at}
         with self._database.write() as connection:
-            change(connection, attempt_id, or_(fresh, again), values, None)
+            late = by is not None and note_late_job(connection, attempt_id, job_id)
+            if not late:
+                change(connection, attempt_id, or_(fresh, again), values, None)
             owner = reads.owner(connection, attempt_id)
-        if by is not None and owner != by:
+        if late or (by is not None and owner != by):
             raise ClaimLost(f"attempt {attempt_id} is looked after by {owner} now", job_id=job_id)
 
     def collected(
@@ -261,7 +288,7 @@ class Ledger:
             LedgerError: the attempt is settled already, or is unknown.
         """
         with self._database.write() as connection:
-            told = {name: value for name, value in receipt.attempt.items() if value is not None}
+            told = {name: value for name, value in receipt.attempt.items() if value not in (None, "{}")}
             change(connection, receipt.attempt_id, attempts.c.status.in_(OPEN_STATUSES), told, by)
 
     def restore(self, receipt: Receipt) -> bool:

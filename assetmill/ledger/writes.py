@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Table, and_, insert, or_, select, text, true, update
+from sqlalchemy import Connection, Table, and_, func, insert, or_, select, text, true, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from assetmill.errors import AlreadyTaken, ClaimLost, LedgerError
+from assetmill.errors import AlreadyTaken, BlankImage, ClaimLost, LedgerError, OutcomeUnknown, UnknownTooOften
 from assetmill.ledger import reads
 from assetmill.ledger.claims import Claim
 from assetmill.ledger.codec import short_text, write_outputs
@@ -150,13 +150,41 @@ def refuse_second_payer(connection: Connection, intent: Intent, *, lock: bool) -
             attempts.c.fingerprint == intent.fingerprint,
             attempts.c.draft == intent.draft,
             attempts.c.status.in_((*OPEN_STATUSES, *WITH_PICTURE)),
-            attempts.c.attempt_id != (intent.retry_of or ""),  # a blank picture is there, and is replaced
+            true() if intent.retry_of is None else _something_on_it(),
         )
         .limit(1)
     )
     found = connection.execute(same).first()
     if found is not None:
         raise AlreadyTaken(f"attempt {found[0]} at the same picture is {found[1]}", attempt_id=found[0])
+
+
+def _something_on_it() -> ColumnElement[bool]:
+    """A blank picture is there too, and does not stand in the way of the one that replaces it."""
+    return or_(attempts.c.error_class.is_(None), attempts.c.error_class != BlankImage.code)
+
+
+def refuse_unknown(connection: Connection, intent: Intent, most: int) -> None:
+    """Refuse to pay again where too many attempts are of unknown outcome.
+
+    Raises:
+        UnknownTooOften: says how many.
+    """
+    lost = and_(attempts.c.status == Status.LOST, attempts.c.error_class == OutcomeUnknown.code)
+    same = and_(attempts.c.game == intent.game, attempts.c.fingerprint == intent.fingerprint)
+    count = connection.execute(select(func.count()).select_from(attempts).where(same, lost)).scalar_one()
+    if count > most:
+        raise UnknownTooOften(
+            f"{count} requests for this picture had no answer, and may have been charged",
+            hint=f"ASSETMILL_RESEND_UNKNOWN={count} sends it again",
+        )
+
+
+def note_late_job(connection: Connection, attempt_id: str, job_id: str) -> bool:
+    """Write the job id of an attempt that is settled without one; says whether it was."""
+    settled = and_(attempts.c.status.not_in(OPEN_STATUSES), attempts.c.job_id.is_(None))
+    statement = update(attempts).where(attempts.c.attempt_id == attempt_id, settled).values(job_id=job_id)
+    return connection.execute(statement).rowcount == 1
 
 
 def require_attempt(connection: Connection, attempt_id: str) -> Status:

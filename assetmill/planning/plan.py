@@ -6,7 +6,7 @@ Pure: manifest, history and endpoint go in, a `Plan` comes out. It draws nothing
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -247,9 +247,8 @@ class _Planner:
         waiting = self._history.open.get(made.fingerprint)
         if waiting is not None:
             reason = f"job {waiting.job_id or 'unknown'} was sent and is not collected yet; sent again if lost"
-            return PlanItem(
-                asset, candidate, shape, State.OPEN, reason=reason, made=made, attempt_id=waiting.attempt_id
-            )
+            priced = self._to_pay(asset, candidate, shape, made, changed)  # should it be lost
+            return replace(priced, state=State.OPEN, reason=reason, changed=(), attempt_id=waiting.attempt_id)
         unknown = self._history.unknowns.get(made.fingerprint, 0)
         if unknown > self._resend_unknown:
             return PlanItem(asset, candidate, shape, State.BLOCKED, reason=_too_often(unknown), made=made)

@@ -27,6 +27,7 @@ from assetmill.errors import (
     OutcomeUnknown,
     QueueStalled,
     RequestRejected,
+    RequestTooLarge,
     ResultExpired,
     ResultInvalid,
     ResultLost,
@@ -118,6 +119,7 @@ RULES: Mapping[type[AttemptError], Rule] = {
     RequestRejected: Rule(
         again=0, blames=Blame.ENDPOINT, charged=Charge.NO, why="The same body would be refused again."
     ),
+    RequestTooLarge: Rule(again=0, blames=Blame.ASSET, charged=Charge.NO, why="It would be as large again."),
     OutcomeUnknown: Rule(
         again=RESEND_UNKNOWN,
         blames=Blame.ENDPOINT,
@@ -181,7 +183,7 @@ RULES: Mapping[type[AttemptError], Rule] = {
     BlankImage: Rule(
         again=1,
         new_seed=True,
-        blames=Blame.ASSET,
+        blames=Blame.ENDPOINT,
         charged=Charge.YES,
         why="The sampler or the cut-out found nothing with this seed, and would find nothing again.",
     ),

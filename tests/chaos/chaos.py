@@ -13,6 +13,7 @@ truth that the books are compared with. Exit code 0: no violation; 1: some, with
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import random
 import sys
@@ -24,6 +25,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from play import Played, play
+from scenario import Scenario, draw
 
 from assetmill.settings import reach_this_machine_directly
 
@@ -40,13 +42,16 @@ def main(arguments: list[str]) -> int:
     )
     scratch.mkdir(parents=True, exist_ok=True)
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
-    if asked.replay is not None:
-        seeds, keep = [asked.replay], True
+    keep = asked.keep or asked.replay is not None
+    if asked.scenario is not None:
+        scenarios = [Scenario.of(json.loads(Path(asked.scenario).read_text()))]
+    elif asked.replay is not None:
+        scenarios = [draw(asked.replay)]
     else:
-        seeds, keep = [seed + number for number in range(asked.runs)], asked.keep
+        scenarios = [draw(seed + number) for number in range(asked.runs)]
         print(f"{asked.runs} runs from seed {seed}, {asked.jobs} at a time; scratch data in {scratch}", flush=True)
     began = time.monotonic()
-    played = list(_told(_all(seeds, scratch, jobs=asked.jobs, keep=keep), verbose=keep))
+    played = list(_told(_all(scenarios, scratch, jobs=asked.jobs, keep=keep), verbose=keep))
     print(summary(played, time.monotonic() - began))
     failed = sorted(one.seed for one in played if one.verdict.violations)
     for one in failed:
@@ -62,15 +67,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="of the first run; a random one when left out, and always printed")
     parser.add_argument("--jobs", type=int, default=2, help="how many runs at a time (2)")
     parser.add_argument("--replay", type=int, metavar="SEED", help="play this one run again and keep its folder")
+    parser.add_argument("--scenario", metavar="FILE", help="play the scenario of a JSON file, as a folder holds it")
     parser.add_argument("--keep", action="store_true", help="keep the folders of runs that went well, too")
     parser.add_argument("--scratch", help="where the runs' folders go; a temporary folder when left out")
     return parser
 
 
-def _all(seeds: list[int], scratch: Path, *, jobs: int, keep: bool) -> Iterator[Played]:
+def _all(scenarios: list[Scenario], scratch: Path, *, jobs: int, keep: bool) -> Iterator[Played]:
     """Runs as they end, each in a process of its own making: its endpoint must not be held up by other runs."""
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(play, seed, scratch, keep=keep) for seed in seeds]):
+        for done in as_completed([pool.submit(play, one, scratch, keep=keep) for one in scenarios]):
             yield done.result()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle_files import audited, indexed, kept_whole, rebuilt, receipted
-from oracle_jobs import counted_once, never_twice, nothing_unsent_ran
+from oracle_jobs import counted_once, never_twice, nothing_paid_was_lost, nothing_unsent_ran
 from oracle_money import added_up
 from witness import Ran, Truth
 
@@ -75,6 +75,7 @@ Check = Callable[[Evidence, Verdict], Iterator[str]]
 CHECKS: tuple[Check, ...] = (
     counted_once,
     nothing_unsent_ran,
+    nothing_paid_was_lost,
     never_twice,
     kept_whole,
     receipted,

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 WITH_PICTURE: Final = (Status.KEPT, Status.REJECTED)
-TAKEN_BACK: Final = "TAKEN_BACK"
+TAKEN_BACK, COMPLETED = "TAKEN_BACK", "COMPLETED"
+SPOILING: Final = frozenset(
+    {
+        "no_output", "oversize_result", "partial_outputs", "truncated_image", "not_an_image", "blank_image",
+        "wrong_size_image", "jpeg_as_png", "expiry", "late_progress",
+    }
+)  # fmt: skip
+"""Faults that can keep a completed job's picture from us; without one of them it has to be kept."""
+SWEEPING: Final = frozenset({"purge", "vanish", "cancelled_elsewhere"})
+"""Faults that take a waiting job away, and out of the endpoint's counts: afterwards it is as if it had never come."""
 
 
 def counted_once(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
@@ -42,16 +51,33 @@ def counted_once(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
 
 def nothing_unsent_ran(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
     """What is said never to have arrived, or to have cost nothing, was not executed."""
-    sent = set(evidence.truth.accepted.values())
+    sent = {attempt: job_id for job_id, attempt in evidence.truth.accepted.items()}
+    swept_away = {whom for kind, whom in evidence.truth.struck if kind in SWEEPING}
     for row in evidence.rows:
         settled = Status(row["status"]).settled
         if settled and row["job_id"] is None and not _unknown(row) and row["attempt_id"] in sent:
-            yield f"{_said(row)} was accepted all the same ({row['error_text']})"
-        if settled and evidence.ran(row) and row["cost_high_usd"] == 0:
+            if sent[row["attempt_id"]] in swept_away and not evidence.ran(row):
+                verdict.counts["accepted unheard, and withdrawn by others before it ran"] += 1
+            else:
+                yield f"{_said(row)} was accepted all the same ({row['error_text']})"
+        ran = [one for one in evidence.ran(row) if one.status != TAKEN_BACK]  # what became of those nobody is told
+        if settled and ran and row["cost_high_usd"] == 0:
             yield f"{_said(row)} cost nothing, and was executed ({row['cost_source']}: {row['error_text']})"
         if _unknown(row):
             did = "was executed" if evidence.ran(row) else "was accepted" if row["attempt_id"] in sent else "never came"
             verdict.counts[f"unknown outcome that {did}"] += 1
+
+
+def nothing_paid_was_lost(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
+    """A job that completed has brought its picture, unless a fault spoiled that very result or nobody knows of it."""
+    spoiled = {whom for kind, whom in evidence.truth.struck if kind in SPOILING}
+    for row in evidence.rows:
+        ran = evidence.ran(row)
+        if not ran or ran[-1].status != COMPLETED or row["status"] in WITH_PICTURE or _unknown(row):
+            continue
+        verdict.counts["completed jobs whose result a fault spoiled"] += 1
+        if ran[-1].job_id not in spoiled:
+            yield f"job {ran[-1].job_id} completed, and {_said(row)} has no picture of it ({row['error_text']})"
 
 
 def never_twice(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
@@ -71,11 +97,10 @@ def never_twice(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
 
 
 def _one_picture(rows: list[Row], evidence: Evidence, verdict: Verdict) -> Iterator[str]:
-    unknown = sum(_unknown(row) for row in rows)
-    allowed = evidence.resend_unknown + 1
-    if unknown > allowed:
-        yield f"{rows[0]['asset_id']} has {unknown} unknown outcomes; {allowed} are allowed"
     for number, row in enumerate(rows[1:], 1):
+        unknown = sum(_unknown(before) for before in rows[:number])
+        if unknown > evidence.resend_unknown:
+            yield f"{_said(row)} was sent after {unknown} unknown outcomes; {evidence.resend_unknown} may be followed"
         for before in rows[:number]:
             yield from _second(before, row, evidence, verdict)
     yield from _within_the_table(rows)

@@ -16,17 +16,20 @@ import signal
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 
 from child import CRASHED, Order, main
 from oracle import Verdict, judge
-from scenario import Player, Scenario, draw
+from scenario import Player, Scenario
 from witness import Truth, Witness, endpoint
 
+from assetmill import audit
 from assetmill.ledger import Ledger
 from assetmill.settings import Settings
+from assetmill.storage import open_store
 
 ROUND_S: Final = 6.0  # a process of a round that has not ended by then is killed: a random moment, too
 CALM_S: Final = 60.0  # without faults every process ends long before that
@@ -35,6 +38,7 @@ CALM: Final = {"ASSETMILL_QUEUE_STALL_S": "900", "ASSETMILL_EXECUTION_TIMEOUT_S"
 PRELOADED: Final = ["play", "concurrent.futures.process", "argparse"]
 """What the fork server imports once, so that a process of ours begins in a few hundredths of a second."""
 EXPLAINED: Final = frozenset({"blocked", "rejected"})
+SOURCE_MISSING: Final = "which this is drawn from, could not be made"
 KNOWN_CODES: Final = frozenset({0, 1, 4, 5, 130, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT})
 
 
@@ -54,15 +58,15 @@ class Played:
     seconds: float = 0.0
 
 
-def play(seed: int, scratch: Path, *, keep: bool = False) -> Played:
-    """Play the run of a seed; its folder is removed unless something is wrong with it, or `keep`."""
+def play(scenario: Scenario, scratch: Path, *, keep: bool = False) -> Played:
+    """Play a run; its folder is removed unless something is wrong with it, or `keep`."""
     began = time.monotonic()
     _help_the_fork_server()
-    folder = scratch / f"seed-{seed}"
+    folder = scratch / f"seed-{scenario.seed}"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "processes").mkdir(parents=True)
-    played = Played(seed, folder)
-    truth = asyncio.run(_Stage(draw(seed), played).play())
+    played = Played(scenario.seed, folder)
+    truth = asyncio.run(_Stage(scenario, played).play())
     truth.write(folder)
     played.struck.update(kind for kind, _ in truth.struck)
     played.executions = len(truth.ran)
@@ -124,16 +128,25 @@ class _Stage:
                 break
         else:
             self._complaints.append(f"without faults the batch still ended with {code}")
+        self._audited()
         await self._act(Player("settle_wait"), CALM_S)
         again, _ = await self._act(Player("run"), CALM_S)
         self._nothing_missing(self._played.children)
         last, _ = await self._act(Player("settle_wait"), CALM_S)
         self._released({again, last})
 
+    def _audited(self) -> None:
+        """After a run, and before the next one could mend it, books and packs agree."""
+        with Ledger.open(f"sqlite:///{self._folder / 'out' / 'ledger.db'}") as ledger:
+            snapshot = audit.read_snapshot(ledger, open_store((self._folder / "out" / "store").as_uri()))
+        for one in audit.findings(snapshot, datetime.now(UTC)):
+            if one.kind.violation:
+                self._complaints.append(f"after a whole run: {one.kind} {one.subject}: {one.message}")
+
     def _nothing_missing(self, number: int) -> None:
         """In the end only what may not be sent, or did not pass the checks, is not there."""
         for line in self._report(f"{number:02d}-run").get("failures", []):
-            if line["state"] not in EXPLAINED:
+            if line["state"] not in EXPLAINED and SOURCE_MISSING not in line["message"]:
                 self._complaints.append(f"in the end {line['asset']} is {line['state']}: {line['message']}")
 
     def _report(self, name: str) -> dict[str, Any]:

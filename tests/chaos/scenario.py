@@ -110,6 +110,28 @@ class Scenario:
         """For a file beside the scratch data."""
         return asdict(self)
 
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Scenario:
+        """What `document` gave; missing keys are what they usually are."""
+        rounds = tuple(tuple(_player(one) for one in players) for players in document.get("rounds", ()))
+        return cls(**USUAL | document | {"rounds": rounds})
+
+
+def _player(document: dict[str, Any]) -> Player:
+    kill = document.get("kill")
+    signals = tuple((at_s, name) for at_s, name in document.get("signals", ()))
+    return Player(**document | {"kill": Kill(**kill) if kill else None, "signals": signals})
+
+
+USUAL: Final[dict[str, Any]] = {
+    "seed": 0,
+    "speed": 20.0,
+    "pod": {"workers": 2, "exec_seconds": 0.5},
+    "rules": [],
+    "settings": {"ASSETMILL_GPU_POOL": POOL, "ASSETMILL_SERVE_KEY": KEY, "ASSETMILL_RESEND_UNKNOWN": "1"},
+}
+"""A scenario in which nothing goes wrong."""
+
 
 def draw(seed: int) -> Scenario:
     """The scenario of a seed."""
@@ -149,7 +171,7 @@ def _settings(dice: Random, workers: int, timeout_s: int) -> dict[str, str]:
         "MAX_WORKERS": max(1, workers + dice.choice((-1, 0, 0, 1))),
         "QUEUE_AHEAD": dice.randint(0, 2),
         "EXECUTION_TIMEOUT_S": timeout_s,
-        "JOB_TTL_S": dice.choice((600, 86_400)),
+        "JOB_TTL_S": dice.choice((7_200, 86_400)),
         "QUEUE_STALL_S": dice.choice((10, 60, 900)),
         "LEASE_S": dice.choice((1, 1, 2)),
         "RESEND_UNKNOWN": dice.choice((0, 1, 1, 2)),

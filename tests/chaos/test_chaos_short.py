@@ -191,6 +191,13 @@ def test_the_oracle_sees_what_was_changed(state: Path, judged: Callable[[Path], 
     assert set(DOCTORED[doctor]) <= seen
 
 
+@pytest.mark.parametrize("scenario", sorted((HERE / "found").glob("*.json")), ids=lambda path: path.stem)
+def test_what_a_run_once_found_stays_mended(scenario: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(HERE / "chaos.py"), "--scenario", str(scenario), "--scratch", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_same_seed_draws_the_same_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HERE))
     draw = importlib.import_module("scenario").draw

@@ -319,13 +319,18 @@ def all_of(error: BaseException) -> str:
     return "\n".join(parts)
 
 
+def odd(words: str) -> str:
+    """An answer to every call there is, with such words wherever there is room for some."""
+    return json.dumps({"id": f"x {words}", "status": "FAILED", "workerId": words, "error": words, words: words})
+
+
 GATEWAYS = {
     "a page": ("502 Bad Gateway", "text/html", lambda turn: f"<h1>{blabber(turn)}</h1>"),
-    "a signed address first": ("500 Oops", "text/html", lambda _: f"https://bucket.example/out.png?{QUERY}"),
-    "a picture first": ("500 Oops", "text/html", lambda _: f"data:{base64.b64encode(picture()).decode()}"),
+    "a signed address first": ("400 Bad Request", "text/html", lambda _: f"https://bucket.example/out.png?{QUERY}"),
+    "a picture first": ("400 Bad Request", "text/html", lambda _: f"data:{base64.b64encode(picture()).decode()}"),
     "a refusal": ("400 Bad Request", "application/json", lambda turn: json.dumps({"error": blabber(turn)})),
     "no id": ("200 OK", "application/json", lambda turn: json.dumps({"said": blabber(turn)})),
-    "an odd id": ("200 OK", "application/json", lambda turn: json.dumps({"id": f"x {blabber(turn)}", "status": "?"})),
+    "an odd id": ("200 OK", "application/json", lambda turn: odd(blabber(turn))),
     "no such endpoint": ("404 Not Found", "application/json", lambda turn: json.dumps({"error": blabber(turn)})),
     "the key refused": ("401 Unauthorized", "text/plain", blabber),
 }
@@ -395,7 +400,7 @@ ADDRESSES = {
 @pytest.mark.parametrize("variables", ADDRESSES.values(), ids=ADDRESSES.keys())
 def test_an_address_with_a_password_is_never_repeated(terminal, variables):
     terminal.manifest()
-    for arguments in (("run", "tiny.yaml", "--endpoint", ENDPOINT, "--yes", "--json"), ("settle",)):
+    for arguments in (("plan", "tiny.yaml", "--endpoint", ENDPOINT, "--json"), ("settle",), ("ledger", "check")):
         done = terminal(*arguments, **{"RUNPOD_API_KEY": KEYS["RUNPOD_API_KEY"], **variables})
         assert leaks((done.out + done.err).encode()) == set(), done.err
     assert done.err or done.out

@@ -21,11 +21,14 @@ from assetmill.errors import (
     OutcomeUnknown,
     ProviderRefused,
     RequestRejected,
+    RequestTooLarge,
     Throttled,
 )
 from assetmill.providers.base import Job, JobRequest
 from assetmill.providers.runpod.answers import request_body, to_job
+from assetmill.providers.runpod.failures import one_line
 from assetmill.providers.runpod.limits import Operation, RateLimits
+from assetmill.providers.runpod.listing import JOB_ID
 from assetmill.redaction import Redaction
 
 MAX_RUN_BYTES = 10 * 1024 * 1024  # RunPod refuses a larger /run body with 400 "exceeded max body size of 10MiB"
@@ -80,7 +83,7 @@ class JobApi:
         """
         content = json.dumps(request_body(request)).encode()
         if len(content) > MAX_RUN_BYTES:
-            raise RequestRejected(
+            raise RequestTooLarge(
                 f"the request is {len(content):,} bytes; RunPod takes at most {MAX_RUN_BYTES:,}",
                 hint="make the guide or reference image smaller",
             )
@@ -95,7 +98,7 @@ class JobApi:
             ) from error
         body = self._accepted(response)
         job_id = body.get("id")
-        if not isinstance(job_id, str) or not job_id:
+        if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
             raise OutcomeUnknown(f"answer without a job id: {_excerpt(response)}", hint="the job may be running")
         return job_id
 
@@ -199,7 +202,9 @@ class JobApi:
         if status == httpx.codes.TOO_MANY_REQUESTS:
             raise Throttled("the endpoint is throttling us", retry_after_s=self._retry_after(response))
         if httpx.codes.BAD_REQUEST <= status < httpx.codes.INTERNAL_SERVER_ERROR:
-            raise RequestRejected(f"the endpoint refused the request: {_excerpt(response)}")
+            told = f"the endpoint refused the request: {_excerpt(response)}"
+            large = status == httpx.codes.REQUEST_ENTITY_TOO_LARGE or "max body size" in told
+            raise RequestTooLarge(told) if large else RequestRejected(told)
         if status >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise OutcomeUnknown(f"the endpoint broke down: {_excerpt(response)}", hint="the job may be running")
         return json_object(response) or {}
@@ -264,6 +269,5 @@ def json_object(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def _excerpt(response: httpx.Response) -> str:
-    """Status and the beginning of the body, on one line; never a whole page."""
-    text = " ".join(response.text[:400].split())
-    return f"HTTP {response.status_code} {text[:200]}"
+    """Status and the beginning of the body, on one line, fit to be repeated; never a whole page."""
+    return f"HTTP {response.status_code} {one_line(response.text)[:200]}"

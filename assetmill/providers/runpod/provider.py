@@ -20,6 +20,7 @@ from assetmill.providers.runpod.find import Finder
 from assetmill.providers.runpod.watch import Watcher, missing_job
 
 DOWNLOAD_S = 60.0
+DOWNLOAD_PAUSES_S = (1.0, 3.0)
 SPARE_CONNECTIONS = 8
 MAY_BE_EMPTY = frozenset({"depth", "mid", "near"})  # made by cutting up another output, not by the sampler
 
@@ -51,6 +52,7 @@ class RunPodProvider(Provider):
         secrets: Iterable[str] = (),
     ) -> None:
         limits = httpx.Limits(max_connections=window + SPARE_CONNECTIONS)
+        self._clock = clock
         self._client = httpx.AsyncClient(limits=limits, follow_redirects=False)
         key = endpoint.key.get_secret_value() if endpoint.key else None
         self._api = JobApi(self._client, endpoint.url, key, clock, secrets)
@@ -126,12 +128,20 @@ class RunPodProvider(Provider):
         await self._client.aclose()
 
     async def _download(self, file: OutputFile, job_id: str) -> bytes:
-        """Fetch a presigned address at once; it is never logged and never stored."""
+        """Fetch a presigned address at once, and again if need be; it is never logged and never stored."""
+        for pause in DOWNLOAD_PAUSES_S:
+            try:
+                return await self._fetch(str(file.url))
+            except httpx.HTTPError:
+                await self._clock.sleep(pause)
         try:
-            response = await self._client.get(str(file.url), timeout=DOWNLOAD_S)
-            response.raise_for_status()
+            return await self._fetch(str(file.url))
         except httpx.HTTPError as error:
             raise NotDelivered(f"an image could not be fetched: {type(error).__name__}", job_id=job_id) from None
+
+    async def _fetch(self, url: str) -> bytes:
+        response = await self._client.get(url, timeout=DOWNLOAD_S)
+        response.raise_for_status()
         return response.content
 
 

@@ -191,7 +191,7 @@ async def test_jobs_that_nobody_takes_are_withdrawn_and_end_the_run(tmp_path, ma
     async with tools.open_studio(tmp_path, make_settings(ASSETMILL_QUEUE_STALL_S="10"), cold_start_s=3600) as studio:
         studio.clock = tools.fast_clock()
         report = await studio.run(many)
-        assert report.exit_code == 1
+        assert report.exit_code == 4
         assert "queue" in (report.stopped or "")
         rows = studio.rows()
         assert {row["status"] for row in rows} == {"cancelled"}

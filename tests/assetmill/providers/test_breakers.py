@@ -244,7 +244,7 @@ def test_a_good_probe_starts_the_counting_anew(proven):
     assert proven.waits() == IDLE_S
 
 
-@pytest.mark.parametrize("kind", (ExecutionFailed, BlankImage, CancelledElsewhere))
+@pytest.mark.parametrize("kind", (ExecutionFailed, InvalidImage, CancelledElsewhere))
 def test_a_probe_that_fails_by_itself_is_followed_by_another_at_once(proven, kind):
     trip(proven)
     probe(proven, kind("x"))
