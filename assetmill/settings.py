@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     queue_stall_s: Annotated[int, Field(ge=10)] = Field(900, alias="ASSETMILL_QUEUE_STALL_S")
     lease_s: Annotated[float, Field(ge=1, le=3600)] = Field(30.0, alias="ASSETMILL_LEASE_S")
     resend_unknown: Annotated[int, Field(ge=0, le=5)] = Field(1, alias="ASSETMILL_RESEND_UNKNOWN")
-    worker_idle_s: Annotated[float, Field(ge=0, le=3600)] = Field(10.0, alias="ASSETMILL_WORKER_IDLE_S")
+    worker_idle_s: Annotated[float, Field(ge=0, le=3600)] = Field(20.0, alias="ASSETMILL_WORKER_IDLE_S")
     look_for_s: Annotated[float, Field(ge=0, le=600)] = Field(60.0, alias="ASSETMILL_LOOK_FOR_S")
 
     r2_account_id: str | None = Field(None, alias="R2_ACCOUNT_ID")

@@ -13,6 +13,7 @@ from assetmill.audit.snapshot import Snapshot
 from assetmill.audit.sound import sound_rows
 from assetmill.errors import StorageError
 from assetmill.ledger import Receipt, Status
+from assetmill.ledger.receipts import LEARNED_LATER
 from assetmill.packs import receipt_key
 
 MEND = "assetmill ledger check --mend"
@@ -21,8 +22,6 @@ SETTLE = "assetmill settle"
 DIFFERS_HINT = f"neither ever changes: restore the one that was edited, or compare with `{REBUILD} --into` a new ledger"
 ALIKE = ("run_id", "game", "pack", "manifest", "provider", "endpoint", "draft", "started_at")
 """Columns of a run that are known when it begins and never change."""
-LEARNED_LATER = ("job_id", "submitted_at")
-"""Columns that a former owner may still write down after the receipt: nobody else may know the job."""
 SHOWN, SHOWN_CHARACTERS = 3, 60
 
 
@@ -79,7 +78,7 @@ def _differing(receipt: Receipt, row: Row, snapshot: Snapshot) -> Iterator[Findi
     pairs |= {f"run.{name}": (run.get(name), receipt.run[name]) for name in ALIKE if run}
     differing = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     for name in LEARNED_LATER:
-        if receipt.attempt.get(name) is None:
+        if receipt.attempt.get(name) in (None, "{}"):
             differing.pop(name, None)
     if not differing:
         return

@@ -70,12 +70,14 @@ class Tries:
         failures: how the tries ended that were replaced.
         last: the attempt that the next one replaces.
         given_up: how it ended when no other try was allowed.
+        turn: one asset at a time tries; the others have its picture, or its failure.
     """
 
     seed_no: int = 1
     failures: list[type[AttemptError]] = field(default_factory=list)
     last: str | None = None
     given_up: Outcome | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class RawImages:
@@ -173,6 +175,10 @@ class Batch(Desk):
         await asyncio.gather(stopping, sleeping, return_exceptions=True)
         return self.ended is not None
 
+    def tries_of(self, item: PlanItem) -> Tries:
+        """What has been tried for the wish of a picture."""
+        return self.tries.setdefault(item.made.fingerprint if item.made else "", Tries())
+
     def report(self, outcome: Outcome) -> Outcome:
         """Keep an outcome, and tell whoever watches."""
         self.outcomes[outcome.item.key] = outcome
@@ -192,14 +198,14 @@ class Batch(Desk):
 
 
 def provenance(batch: Batch, item: PlanItem, attempt_id: str, *, draft: bool) -> dict[str, str] | None:
-    """Text chunks for a published PNG; None when they are to be left out."""
+    """Text chunks for a published PNG; None when they are to be left out. Reads the books."""
     if batch.strip or item.made is None:
         return None
     made = item.made
     text: dict[str, Any] = {
         "asset": item.asset.id,
         "prompt": made.parameters.get("prompt", ""),
-        "seed": made.seed,
+        "seed": batch.ledger.attempt(attempt_id)["seed"],  # a retry may have had to take another than the planned one
         "workflow": f"{made.workflow} {made.origin['workflow_hash']}",
         "model": made.origin["model"],
         "attempt": attempt_id,

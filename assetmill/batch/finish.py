@@ -29,7 +29,7 @@ async def finish_picture(
         ResultInvalid: the raw image cannot be finished, whatever the reason.
         StorageError, LedgerError: the files cannot be kept.
     """
-    text = provenance(batch, item, attempt_id, draft=draft)
+    text = await asyncio.to_thread(provenance, batch, item, attempt_id, draft=draft)
     try:
         async with batch.finishing:
             finished = await asyncio.to_thread(finish, item.asset, batch.pack, raws, text=text)

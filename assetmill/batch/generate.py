@@ -47,14 +47,13 @@ async def generate(batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
     if made is None:
         entry.close()
         raise WorkflowError(f"{item.label} is blocked: {item.reason}")
-    tries = batch.tries.setdefault(made.fingerprint, Tries())
+    tries = batch.tries_of(item)
     while True:
         try:
             outcome = await _once(batch, item, made, entry, tries)
         finally:
             entry.close()
-        if outcome is None and tries.given_up is not None:  # another asset with the same wish has tried enough
-            outcome = replace(tries.given_up, item=item, followed=True, cost=None)
+        outcome = outcome or same_fate(item, tries)
         verdict = _verdict(batch, made, outcome, tries)
         if outcome is not None and (verdict is None or not await _dropped(batch, outcome)):
             return batch.report(await _ended(batch, outcome, tries))
@@ -66,6 +65,11 @@ async def generate(batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
             return batch.report(outcome or Outcome(item, "unsent", error=error))
         if outcome is not None and verdict is not None:
             _note(batch, item, outcome, verdict, tries)
+
+
+def same_fate(item: PlanItem, tries: Tries) -> Outcome | None:
+    """How another asset with the same wish ended for good; None while none has."""
+    return replace(tries.given_up, item=item, followed=True, cost=None) if tries.given_up is not None else None
 
 
 async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tries: Tries) -> Outcome | None:

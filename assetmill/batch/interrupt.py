@@ -42,7 +42,9 @@ class Interruption:
         if self._asked == 1:
             out = len(self._batch.progress.jobs)
             self._batch.end(Stopped("interrupted", hint="run again to go on"))
-            self._batch.progress.say(f"nothing more is sent; {out} jobs are being collected. Once more to cancel them")
+            jobs, them = ("1 job is", "it") if out == 1 else (f"{out} jobs are", "them")
+            rest = f"{jobs} being collected. Once more to cancel {them}" if out else "no job is out"
+            self._batch.progress.say(f"nothing more is sent; {rest}")
         else:
             self._batch.progress.say("cancelling what is queued")
             self._cancel()

@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.progress import spent_words
 from assetmill.batch.results import Choice
 from assetmill.errors import AssetmillError
-from assetmill.money import usd
 from assetmill.packs import Published
 from assetmill.planning.plan import Plan, State
 
@@ -53,6 +53,8 @@ class BatchReport(BaseModel):
     collected: int = Field(description="Attempts of earlier runs that were settled.")
     cost_usd: Decimal | None = Field(description="Sum of the estimates of this run's attempts; null if none is known.")
     unpriced: int = Field(description="Charged attempts without a known price; not in the sum.")
+    bounded: int = Field(0, description="Of these, jobs of unknown outcome, of which the most is known.")
+    unpriced_high_usd: Decimal | None = Field(None, description="The most that these may have cost; null without any.")
     elapsed_s: float = Field(description="Seconds from start to end.")
     gallery: str | None = Field(description="Key of the gallery page in the store.")
     index: str | None = Field(description="Key of the pack index in the store.")
@@ -72,7 +74,7 @@ class BatchReport(BaseModel):
         parts += [f"{self.refinished} finished again"] if self.refinished else []
         parts += [f"{self.retried} tried again"] if self.retried else []
         parts += [f"{self.failed} failed"] if self.failed else []
-        spent = usd(self.cost_usd) + (f" and {self.unpriced} of unknown price" if self.unpriced else "")
+        spent = spent_words(self.cost_usd, self.unpriced, self.bounded, self.unpriced_high_usd)
         return f"{', '.join(parts)}; {spent}; {self.elapsed_s:.0f} s"
 
 
@@ -85,7 +87,6 @@ def build_report(
     outcomes = batch.outcomes.values()
     fresh = [o for o in outcomes if o.good and o.item.state is not State.CACHED and not o.followed]
     there = [o for o in outcomes if o.good and o.item.state is State.CACHED]
-    known = batch.progress.cost_usd if not batch.progress.unpriced or batch.progress.cost_usd else None
     return BatchReport(
         run_id=batch.run_id,
         game=batch.pack.game.id,
@@ -101,8 +102,10 @@ def build_report(
         failed=len(failures),
         retried=batch.retried,
         collected=collected,
-        cost_usd=known,
+        cost_usd=batch.progress.known_usd,
         unpriced=batch.progress.unpriced,
+        bounded=batch.progress.bounded,
+        unpriced_high_usd=batch.progress.unpriced_high_usd if batch.progress.bounded else None,
         elapsed_s=elapsed_s,
         gallery=gallery,
         index=published.index_key if published else None,

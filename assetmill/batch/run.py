@@ -13,7 +13,7 @@ from assetmill.batch.admission import Pass
 from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.finish import refinish
 from assetmill.batch.follow import follow
-from assetmill.batch.generate import generate
+from assetmill.batch.generate import generate, same_fate
 from assetmill.batch.interrupt import withdraw_queued
 from assetmill.batch.page import write_gallery
 from assetmill.batch.report import BatchReport, build_report
@@ -104,15 +104,15 @@ def _end_run(batch: Batch, state: str) -> None:
 
 async def _steps(batch: Batch, selection: Selection, channel: str, steps: Steps) -> tuple[BatchReport, Plan]:
     began = batch.clock.monotonic()
-    batch.progress.say("settling what earlier runs left open")
+    batch.progress.phase("settling what earlier runs left open")
     collected = await steps.settle(batch)
-    batch.progress.say("planning")
+    batch.progress.phase("planning")
     plan, history = await plan_batch(batch, selection)
     _start(batch, plan, history)
     await _make(batch, plan, history, steps)
     if isinstance(batch.ended, LedgerError | StorageError):
         raise batch.ended
-    batch.progress.say("publishing")
+    batch.progress.phase("publishing")
     choices = choose(batch)
     published = await steps.publish(batch, choices, channel)
     gallery = await asyncio.to_thread(write_gallery, batch, plan, choices, batch.clock.now())
@@ -146,7 +146,7 @@ def _start(batch: Batch, plan: Plan, history: History) -> None:
 
 
 async def _make(batch: Batch, plan: Plan, history: History, steps: Steps) -> None:
-    batch.progress.say("generating")
+    batch.progress.phase("generating")
     jobs = [_one(batch, item, steps) for item in plan.items if item.state.paid or item.state is State.OPEN]
     if plan.to_refinish:
         jobs.append(_again(batch, plan.to_refinish, history, steps))
@@ -179,12 +179,7 @@ async def _one(batch: Batch, item: PlanItem, steps: Steps) -> None:
             return
         for name in item.asset.references:
             await batch.raws.settled(name)
-        entry = await _enter(batch, item)
-        if entry is not None:
-            try:
-                await steps.generate(batch, item, entry)
-            finally:
-                entry.close()
+        await _take_turn(batch, item, steps)
     except STOPS_BATCH as error:
         batch.end(error)
         _give_up(batch, item, "failed", error)
@@ -192,6 +187,22 @@ async def _one(batch: Batch, item: PlanItem, steps: Steps) -> None:
         _give_up(batch, item, "failed", _fault(error))
     finally:
         batch.raws.offer(item.key, None)  # whatever happened, nobody waits for it any more
+
+
+async def _take_turn(batch: Batch, item: PlanItem, steps: Steps) -> None:
+    """Make the picture, unless another asset has made, or could not make, the very same."""
+    tries = batch.tries_of(item)
+    async with tries.turn:
+        fate = same_fate(item, tries)
+        if fate is not None:
+            batch.report(fate)
+            return
+        entry = await _enter(batch, item)
+        if entry is not None:
+            try:
+                await steps.generate(batch, item, entry)
+            finally:
+                entry.close()
 
 
 async def _followed(batch: Batch, item: PlanItem) -> bool:

@@ -15,6 +15,7 @@ from assetmill.batch.context import Batch
 from assetmill.batch.desk import Desk, holding_claims
 from assetmill.batch.progress import Progress, new_progress
 from assetmill.batch.settle import carry_on, claim_of
+from assetmill.batch.still_open import StillOpen, Why, ask_why, in_words, still_open
 from assetmill.clock import Clock
 from assetmill.errors import LedgerError, ProviderRefused, StorageError, UsageError
 from assetmill.ledger import Ledger, OpenAttempt, Owner, place_of_this_process
@@ -30,18 +31,28 @@ class Settled:
 
     Args:
         settled: how many were brought to an end.
-        open: those that stay open, and why: attempt id -> words.
+        remaining: those that stay open, and why, by attempt id.
         busy: how many somebody else is at.
     """
 
     settled: int = 0
-    open: dict[str, str] = field(default_factory=dict)
+    remaining: dict[str, StillOpen] = field(default_factory=dict)
     busy: int = 0
+
+    @property
+    def open(self) -> dict[str, str]:
+        """Those that stay open, and why: attempt id -> words."""
+        return {attempt_id: str(one) for attempt_id, one in self.remaining.items()}
+
+    @property
+    def refused(self) -> bool:
+        """Whether an endpoint refused us: key, permission or address."""
+        return any(one.why is Why.REFUSED for one in self.remaining.values())
 
     @property
     def sentence(self) -> str:
         """All of it in one line."""
-        return f"{self.settled} settled, {len(self.open)} still open, {self.busy} looked after by others"
+        return f"{self.settled} settled, {len(self.remaining)} still open, {self.busy} looked after by others"
 
 
 @dataclass
@@ -125,14 +136,26 @@ async def _one(desks: Desks, attempt: OpenAttempt, result: Settled, *, wait: boo
     try:
         if await carry_on(desks.at(claimed.endpoint_url), claimed, wait=wait):
             result.settled += 1
-        else:
-            result.open[attempt.attempt_id] = "not done yet, or its endpoint cannot be reached"
+            return
+        left = await asyncio.to_thread(desks.ledger.open_attempt, claimed.attempt_id)
+        if left is None or left.owner != desks.owner.id:  # its claim was lost on the way
+            result.busy += 1
+            return
+        claimed = left
+        why = await ask_why(desks.at(left.endpoint_url), left)
     except (LedgerError, StorageError):
         raise
-    except (ProviderRefused, UsageError) as error:
-        result.open[attempt.attempt_id] = str(error)
     except Exception as error:  # noqa: BLE001  an answer that nobody can make sense of must not hold up the others
-        result.open[attempt.attempt_id] = f"{type(error).__name__}: {error}"
+        why = _trouble(claimed, desks.clock, error)
+    result.remaining[attempt.attempt_id] = why
+
+
+def _trouble(attempt: OpenAttempt, clock: Clock, error: Exception) -> StillOpen:
+    if isinstance(error, ProviderRefused):
+        return still_open(attempt, clock.now(), Why.REFUSED, in_words(error))
+    if isinstance(error, UsageError):
+        return still_open(attempt, clock.now(), Why.UNUSABLE, in_words(error))
+    return still_open(attempt, clock.now(), Why.FAULT, f"{type(error).__name__}: {error}")
 
 
 async def open_for_run(batch: Batch) -> list[OpenAttempt]:
@@ -163,7 +186,7 @@ async def settle_for_run(batch: Batch) -> int:
 
 def _let_go(batch: Batch, result: Settled) -> None:
     """What could not be settled here is for somebody else to try."""
-    if result.open:
+    if result.remaining:
         batch.ledger.release(batch.owner.id, batch.clock.now())
 
 

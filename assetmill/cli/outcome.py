@@ -17,7 +17,12 @@ from assetmill.errors import AssetmillError
 
 P = ParamSpec("P")
 INTERRUPTED = 130
+NOTHING_LOST = "interrupted; nothing that was paid for is lost: run again to go on"
 ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interruption that has more to say than that nothing is lost; its text is printed."""
 
 
 def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
@@ -37,8 +42,8 @@ def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
             if kwargs.get("as_json"):
                 print_json({"error": _as_json(error), "exit_code": error.exit_code})
             code = error.exit_code
-        except (KeyboardInterrupt, typer.Abort):
-            ERR.print("interrupted; nothing that was paid for is lost: run again to go on")
+        except (KeyboardInterrupt, typer.Abort) as interruption:
+            ERR.print(escape(str(interruption) if isinstance(interruption, Interrupted) else NOTHING_LOST))
             code = INTERRUPTED
         raise typer.Exit(code)
 

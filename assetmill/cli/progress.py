@@ -11,7 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from assetmill.batch.progress import Listener, Progress
-from assetmill.money import usd
 
 PLAIN_EVERY_S = 5.0
 ETA_AFTER = 2
@@ -38,13 +37,17 @@ def _live(console: Console) -> Iterator[Listener]:
     )
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=None, more="")
-        eta = _Eta()
+        eta, noted = _Eta(), 0
 
         def listen(progress: Progress) -> None:
+            nonlocal noted
+            if progress.notes != noted:  # it would be gone with the bar
+                noted = progress.notes
+                bar.console.print(progress.message, soft_wrap=True, markup=False)
             total = progress.total or None
             bar.update(
                 task,
-                description=progress.message,
+                description=progress.step,
                 total=total,
                 completed=progress.ended,
                 more=line(progress, eta(progress)),
@@ -66,7 +69,7 @@ class _Plain:
         now, eta_s = time.monotonic(), self._eta(progress)
         if progress.message != self._message:
             self._message = progress.message
-            self._console.print(progress.message, soft_wrap=True)
+            self._console.print(progress.message, soft_wrap=True, markup=False)
         last = progress.total and progress.ended == progress.total
         if progress.total and (last or now - self._said_at >= PLAIN_EVERY_S):
             self._said_at = now
@@ -93,7 +96,6 @@ def line(progress: Progress, eta_s: float | None) -> str:
     """Queue, workers, failures, money and time left in one line."""
     parts = [f"{progress.queued} in queue", f"{progress.running} running"]
     parts += [f"{progress.failed} failed"] if progress.failed else []
-    unpriced = f" and {progress.unpriced} of unknown price" if progress.unpriced else ""
-    parts.append(usd(progress.cost_usd) + unpriced)
+    parts.append(progress.spent)
     parts += [f"{eta_s:.0f} s left"] if eta_s is not None else []
     return ", ".join(parts)

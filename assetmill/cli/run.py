@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,17 +14,20 @@ from rich.markup import escape
 
 from assetmill.batch.prepare import Request, plan_only
 from assetmill.batch.progress import listening
-from assetmill.cli.outcome import ERR, print_json
+from assetmill.cli.outcome import ERR, NOTHING_LOST, Interrupted, many, print_json
 from assetmill.cli.plan import print_plan
 from assetmill.cli.prefect_server import SERVER_SETTINGS, prefect_api, prefect_home, wait_until_recorded
 from assetmill.cli.progress import shown_progress
-from assetmill.errors import ConsentMissing
+from assetmill.errors import ConsentMissing, LedgerError
+from assetmill.ledger import Ledger
 from assetmill.planning.plan import Plan
 from assetmill.settings import Settings, load_settings, reach_this_machine_directly, set_environment
 
 if TYPE_CHECKING:
-    from assetmill.batch.report import BatchReport
+    from assetmill.batch.report import BatchReport, Line
     from flows.in_process import FlowResult
+
+NAMES_SHOWN = 3
 
 
 def run_manifest(request: Request, *, yes: bool, as_json: bool) -> int:
@@ -34,7 +38,7 @@ def run_manifest(request: Request, *, yes: bool, as_json: bool) -> int:
     reach_this_machine_directly()
     with prefect_api(settings.home, settings.prefect_api_url) as api_url:
         with shown_progress(ERR) as listener, listening(listener):
-            result = _run_flow(settings, api_url, request)
+            result = _run_or_say_what_is_open(settings, api_url, request, plan.pack.game.id)
         if not wait_until_recorded(api_url, result.flow_run_id):
             ERR.print("[yellow]the Prefect server has not recorded every task run yet[/]")
     if result.error is not None:
@@ -67,19 +71,61 @@ def ask_consent(plan: Plan, *, yes: bool, console: Console) -> None:
 
 def print_result(report: BatchReport, settings: Settings, console: Console) -> None:
     """Say what came out and where to look."""
-    for line in report.failures:
-        what = f"{line.type}/{line.asset}" + (f"#{line.candidate}" if line.candidate else "")
-        hint = f" ({line.hint})" if line.hint else ""
-        console.print(f"[red]{line.state}[/] {what}: {escape(line.message + hint)}", soft_wrap=True)
+    for state, words in failure_lines(report):
+        console.print(f"[red]{state}[/] {escape(words)}", soft_wrap=True)
     if report.stopped:
-        console.print(f"[bold red]stopped:[/] {escape(report.stopped)}", soft_wrap=True)
-    console.print(f"[bold]{escape(report.sentence)}[/]" + (" [yellow](draft art)[/]" if report.draft else ""))
+        hints = {line.hint for line in report.failures if line.message == report.stopped and line.hint}
+        words = _with_hint(report.stopped, min(hints, default=""))
+        console.print(f"[bold red]stopped:[/] {escape(words)}", soft_wrap=True)
+    draft = " [yellow](draft art)[/]" if report.draft else ""
+    console.print(f"[bold]{escape(report.sentence)}[/]{draft}", soft_wrap=True)
     if report.cached and not report.generated and not report.failed:
         console.print("nothing was generated: every picture is there already")
     for name, key in (("gallery", report.gallery), ("pack index", report.index)):
         if key:
             console.print(f"{name:13} {_place(report.store, key)}", soft_wrap=True)
     console.print(f"{'results table':13} {_shown(settings.ledger_url)}  (assetmill report)", soft_wrap=True)
+
+
+def failure_lines(report: BatchReport) -> list[tuple[str, str]]:
+    """Pictures that are not there as (state, words), one line for all that failed alike.
+
+    Pictures that were not sent because the run stopped are not told why each: the run says that once.
+    """
+    alike: dict[tuple[str, str], list[Line]] = {}
+    for line in report.failures:
+        because_stopped = line.state == "unsent" and line.message == report.stopped
+        words = "" if because_stopped else _with_hint(line.message, line.hint)
+        alike.setdefault((line.state, words), []).append(line)
+    return [(state, _named(lines) + (f": {words}" if words else "")) for (state, words), lines in alike.items()]
+
+
+def _named(lines: Sequence[Line]) -> str:
+    """Pictures in a few words; of many, the first and the last."""
+    names = [f"{line.type}/{line.asset}" + (f"#{line.candidate}" if line.candidate else "") for line in lines]
+    if len(names) == 1:
+        return names[0]
+    shown = ", ".join(names) if len(names) <= NAMES_SHOWN else f"{names[0]} … {names[-1]}"
+    return f"{len(names)} pictures ({shown})"
+
+
+def _with_hint(message: str, hint: str) -> str:
+    return f"{message} ({hint})" if hint else message
+
+
+def interrupted_words(ledger_url: str, game: str) -> str:
+    """What somebody has to know who has ended a run at once: jobs that run on are charged, and results do not last."""
+    collect = "`assetmill settle --wait` within 30 minutes"
+    try:
+        with Ledger.open(ledger_url) as ledger:
+            out = sum(not one.draft for one in ledger.open_attempts(game=game))
+    except LedgerError as error:
+        return f"interrupted; the books cannot be read ({error.message}): jobs may run on, {collect} collects them"
+    if not out:
+        return NOTHING_LOST
+    are, them = ("is", "it") if out == 1 else ("are", "them")
+    jobs = f"{many(out, 'job')} of {game} {are} still open in the books and charged"
+    return f"interrupted; {jobs}: {collect} collects {them}, later the results are gone"
 
 
 def _place(store: str, key: str) -> str:
@@ -95,6 +141,18 @@ def _shown(ledger_url: str) -> str:
         return ledger_url.removeprefix("sqlite:///")
     parts = urlsplit(ledger_url)
     return f"{parts.scheme}://{parts.hostname}{parts.path}"
+
+
+def _run_or_say_what_is_open(settings: Settings, api_url: str, request: Request, game: str) -> FlowResult:
+    """Run the flow.
+
+    Raises:
+        Interrupted: it was ended at once; says what is still out.
+    """
+    try:
+        return _run_flow(settings, api_url, request)
+    except KeyboardInterrupt as interruption:
+        raise Interrupted(interrupted_words(settings.ledger_url, game)) from interruption
 
 
 def _run_flow(settings: Settings, api_url: str, request: Request) -> FlowResult:

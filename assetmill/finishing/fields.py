@@ -39,6 +39,8 @@ def finish_fields(asset: AssetBase, pack: Pack, *, strip: bool = False) -> dict[
         "export": list(asset.export),
         "strip_provenance": strip,
     }
+    if not strip:
+        fields["asset"] = asset.id  # provenance names it, and assets with the same wish share their raw picture
     if post.palette == "pack":
         fields["palette"] = list(pack.pack.palette)
     if isinstance(asset, Entity) and post.trim:

@@ -23,7 +23,7 @@ from assetmill.ledger import reads
 from assetmill.ledger.claims import Claim
 from assetmill.ledger.codec import write_map, write_outputs
 from assetmill.ledger.engine import Database, is_sqlite, open_engine
-from assetmill.ledger.receipts import Receipt, Row, attempt_of
+from assetmill.ledger.receipts import LEARNED_LATER, Receipt, Row, attempt_of
 from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter
 from assetmill.ledger.schema import upgrade
 from assetmill.ledger.tables import attempts, finishes, runs
@@ -288,7 +288,7 @@ class Ledger:
             LedgerError: the attempt is settled already, or is unknown.
         """
         with self._database.write() as connection:
-            told = {name: value for name, value in receipt.attempt.items() if value not in (None, "{}")}
+            told = {n: v for n, v in receipt.attempt.items() if n not in LEARNED_LATER or v not in (None, "{}")}
             change(connection, receipt.attempt_id, attempts.c.status.in_(OPEN_STATUSES), told, by)
 
     def restore(self, receipt: Receipt) -> bool:

@@ -28,6 +28,9 @@ MAX_INTEGER = 2**63  # of a database column
 PASSING = frozenset({"owner", "owner_place", "claimed_until"})
 """Columns of an attempt that say who is at it, not what became of it."""
 
+LEARNED_LATER = frozenset({"job_id", "submitted_at", "collected_at", "outputs", "bytes", "sha256", "key"})
+"""Columns that somebody who learned of the job late may have written; a receipt without them erases none."""
+
 Row = Mapping[str, Any]
 
 

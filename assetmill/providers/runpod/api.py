@@ -38,6 +38,7 @@ LONG_POLL_SLACK_S = 15.0
 ASIDE_S = 10.0  # for questions on the side: nobody's job waits for them
 MAX_LISTING_BYTES = 64 * 1024 * 1024  # a listing may repeat every input, pictures and all
 UNAUTHORISED = frozenset({401, 403})
+SURE_PAUSES_S = (1.0, 1.5)  # a 404 or a refusal that is still there after these is meant
 READ_HEADERS = ("content-type", "retry-after")
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -103,11 +104,39 @@ class JobApi:
         return job_id
 
     async def status(self, job_id: str) -> Job:
-        """GET /status; raises JobUnknownError on 404, NotDelivered on anything that may pass."""
+        """GET /status, for somebody who asks only once: a 404 is believed when it has come three times in 2.5 s.
+
+        Raises:
+            JobUnknownError, ProviderRefused, NotDelivered, Throttled: as `glance`.
+        """
+        for pause_s in SURE_PAUSES_S:
+            try:
+                return await self.glance(job_id)
+            except JobUnknownError:
+                await self._clock.sleep(pause_s)
+        return await self.glance(job_id)
+
+    async def glance(self, job_id: str) -> Job:
+        """GET /status; a refusal is asked for a second time before it is believed.
+
+        Raises:
+            JobUnknownError: 404, said in JSON.
+            ProviderRefused: 401 or 403, said in JSON, twice in a row.
+            Throttled: 429.
+            NotDelivered: anything else that may pass.
+        """
+        try:
+            return await self._look(f"status/{job_id}", job_id, READ_S)
+        except ProviderRefused:
+            await self._clock.sleep(SURE_PAUSES_S[0])
         return await self._look(f"status/{job_id}", job_id, READ_S)
 
     async def status_sync(self, job_id: str, wait_s: float) -> Job:
-        """GET /status-sync, which holds the answer back until the job ends or `wait_s` has passed."""
+        """GET /status-sync, which holds the answer back until the job ends or `wait_s` has passed.
+
+        Raises:
+            JobUnknownError, ProviderRefused, NotDelivered, Throttled: as `glance`, but at the first answer.
+        """
         path = f"status-sync/{job_id}?wait={int(wait_s * 1000)}"
         return await self._look(path, job_id, wait_s + LONG_POLL_SLACK_S)
 
@@ -130,7 +159,7 @@ class JobApi:
         return (json_object(response) or {}) if response.is_success else {}
 
     async def raw_status(self, job_id: str) -> Mapping[str, Any]:
-        """GET /status as it came: it shows the input of a job that has not ended. Raises as `status` does."""
+        """GET /status as it came: it shows the input of a job that has not ended. Raises as `status_sync` does."""
         return await self._look_raw(f"status/{job_id}", job_id, ASIDE_S)
 
     async def requests(self) -> Any:
@@ -177,9 +206,10 @@ class JobApi:
             response = await self._call("status", "GET", path, read_s=read_s)
         except httpx.HTTPError as error:
             raise NotDelivered(f"no answer from the endpoint: {type(error).__name__}", job_id=job_id) from error
-        self._refuse_unauthorised(response)
-        if response.status_code in (404, 405):
-            raise JobUnknownError(job_id)
+        if _in_json(response):  # pages in other forms come from what lies before the endpoint, and pass
+            self._refuse_unauthorised(response)
+            if response.status_code == httpx.codes.NOT_FOUND:
+                raise JobUnknownError(job_id)
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise Throttled("status is throttled", retry_after_s=self._retry_after(response))
         body = json_object(response)
@@ -266,6 +296,15 @@ def json_object(response: httpx.Response) -> dict[str, Any] | None:
     except (ValueError, RecursionError):  # nested deeper than a parser follows is no answer of theirs
         return None
     return body if isinstance(body, dict) else None
+
+
+def _in_json(response: httpx.Response) -> bool:
+    """Whether the endpoint itself speaks: a JSON object, whatever it is called, or JSON that says so."""
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(body, dict) or "json" in response.headers.get("content-type", "")
 
 
 def _excerpt(response: httpx.Response) -> str:

@@ -9,8 +9,9 @@ after it, the counts can show that a request of unknown outcome was *not* accept
 Surplus 0 proves that no lost send was accepted only if the last three terms are 0. So a look counts only when
 - nothing is vanishing: at the base no unfinished jobs but our known ones; a known job that timed out, was
   cancelled by others or is unknown to the endpoint makes the base void, and so does a cancel without an answer;
-- nothing is forgotten: `completed` and `failed` never fall, hold all that we saw end, and the base is young. A
-  negative surplus means that the counts forget, and they are never believed again;
+- nothing is forgotten: `completed` and `failed` never fall, hold all that we saw end, and the base is young. Jobs
+  that had ended before the base may drop out of the counts as others end: there are none, or all of them are ours
+  and too young for that. A negative surplus means that the counts forget, and they are never believed again;
 - nothing is late: no send or cancel was under way during the look or ended just before it, and every job that we
   know to be out has been seen by its status, so that it has spread through the endpoint.
 Sends at the same time therefore make a look worthless, never wrong: one of theirs might hide one of ours. A send
@@ -79,6 +80,14 @@ class Base:
     accepted: int
     cancelled: set[str]
     finished: int
+    ended: tuple[float, ...]
+    """When our jobs that had completed or failed by then were last seen unfinished, seconds of the clock."""
+
+    def may_forget(self, now: float) -> bool:
+        """Whether jobs that had ended before the base may have left the counts since, or may do so now."""
+        if not self.counts.finished:
+            return False
+        return len(self.ended) != self.counts.finished or now - min(self.ended) > TOO_OLD_S
 
 
 class Census:
@@ -96,6 +105,8 @@ class Census:
         self._api = api
         self._clock = clock
         self._lock = asyncio.Lock()
+        self._unfinished_at: dict[str, float] = {}  # job id -> when it was last known not to have ended
+        self._ended: list[float] = []  # the same, of those that have completed or failed since
         self._base: Base | None = None
         self._no_base = "the endpoint's jobs were not counted before it was sent"
         self._serials = 0
@@ -112,14 +123,14 @@ class Census:
             if not self._base_due():
                 return
             self._tried = self._clock.monotonic()
-            changes, counts = self._changes, await self._counts()
+            changes, ended, counts = self._changes, tuple(self._ended), await self._counts()
             if counts is None:
                 self._no_base = "the endpoint's health shows no counts of jobs"
             elif counts.unfinished > len(self.outstanding):
                 self._no_base = "others had jobs on the endpoint"
             elif changes == self._changes:
                 self._serials += 1
-                self._base = Base(self._serials, self._tried, counts, counts, 0, set(), 0)
+                self._base = Base(self._serials, self._tried, counts, counts, 0, set(), 0, ended)
 
     @contextmanager
     def sending(self, attempt_id: str) -> Iterator[None]:
@@ -141,6 +152,8 @@ class Census:
         if job_id not in self.known:
             self.known.add(job_id)
             self.outstanding[job_id] = shown
+            if not shown:  # one that was found may have ended long ago
+                self._unfinished_at[job_id] = self._clock.monotonic()
 
     @contextmanager
     def cancelling(self, job_id: str) -> Iterator[None]:
@@ -163,8 +176,12 @@ class Census:
             return
         if not job.state.terminal:
             self.outstanding[job.id] = True
+            self._unfinished_at[job.id] = self._clock.monotonic()
             return
         self.finished_at[job.id] = self._clock.monotonic()
+        unfinished_at = self._unfinished_at.pop(job.id, None)
+        if unfinished_at is not None and job.state in (JobState.COMPLETED, JobState.FAILED):
+            self._ended.append(unfinished_at)
         was_out = self.outstanding.pop(job.id, None) is not None
         withdrawn = self._base is not None and job.id in self._base.cancelled
         if job.state in (JobState.CANCELLED, JobState.TIMED_OUT):
@@ -221,6 +238,8 @@ class Census:
         base.highest = counts
         if counts.finished < base.counts.finished + base.finished:
             return None, "a finished job is not counted as finished"
+        if base.may_forget(self._clock.monotonic()):
+            return None, "jobs that had ended before may have dropped out of the endpoint's counts"
         return surplus, ""
 
     def _base_due(self) -> bool:

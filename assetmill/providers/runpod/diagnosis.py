@@ -2,8 +2,9 @@
 
 From /health, and where there is a key from RunPod's management API, which alone knows the maximum of workers
 and what each worker is at. A lack of capacity and a crashing container look the same to a waiting job; a fatal
-diagnosis means that waiting longer cannot help. A diagnosis never raises, and is made at most every 15 s for
-however many jobs that wait. The key goes to the endpoint's own management address and nowhere else.
+diagnosis means that waiting longer cannot help, and a crash is one only when it lasts. A diagnosis never raises,
+and is made at most every 15 s for however many jobs that wait. The key goes to the endpoint's own management
+address and nowhere else.
 Source: docs.runpod.io, serverless/workers/overview and api-reference-v2/serverless.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +28,7 @@ from assetmill.providers.runpod.limits import Shared
 KEPT_S = 15.0
 LONGEST_S = 1e9  # JSON numbers may be of any size
 STATUSES = ("idle", "initializing", "ready", "running", "throttled", "unhealthy")
+CRASHING_S = 30.0  # a worker may be unhealthy for a moment; two diagnoses so far apart are no accident
 SEVERAL = 2  # idle workers beside a waiting job that are no accident
 
 
@@ -61,20 +63,29 @@ class Fleet:
     Args:
         workers: status (`STATUSES`) -> how many.
         in_queue: jobs that wait; None where nobody says.
+        in_progress: jobs that workers have taken; None where nobody says.
         max_workers: most that RunPod may run; None where nobody says.
         starting_s: how long the oldest of those that start has been at it, as far as anybody knows.
         gpus: GPU types of the throttled ones.
+        crashing_s: how long we have seen the fleet crash.
     """
 
     workers: Mapping[str, int]
     in_queue: int | None = None
+    in_progress: int | None = None
     max_workers: int | None = None
     starting_s: float = 0.0
     gpus: tuple[str, ...] = ()
+    crashing_s: float = 0.0
 
     def count(self, *statuses: str) -> int:
         """Workers with one of these statuses."""
         return sum(self.workers.get(status, 0) for status in statuses)
+
+    @property
+    def crashing(self) -> bool:
+        """Whether workers are unhealthy and no other can take a job or is about to."""
+        return bool(self.count("unhealthy")) and not self.count("ready", "running", "initializing", "throttled")
 
 
 def explain(fleet: Fleet | None) -> Diagnosis:
@@ -88,15 +99,23 @@ def explain(fleet: Fleet | None) -> Diagnosis:
             "raise max workers in the endpoint's settings, or PATCH workers.max with the management API",
             fatal=True,
         )
-    if fleet.count("idle", "ready", "running"):
+    if fleet.count("ready", "running"):
         return _usable(fleet)
-    return _unusable(fleet)
+    if fleet.count("unhealthy", "initializing", "throttled"):
+        return _unusable(fleet)  # RunPod's "idle" means scaled down: such workers make none of these any better
+    return _usable(fleet) if fleet.count("idle") else _empty(fleet)
 
 
 def _usable(fleet: Fleet) -> Diagnosis:
     """Some worker could work."""
     free, running = fleet.count("idle", "ready"), fleet.count("running")
-    if free >= SEVERAL and running <= 1 and fleet.in_queue != 0:
+    if running and fleet.in_progress == 0:
+        return Diagnosis(
+            Cause.COLD_START,
+            _waits(f"{_workers(running)} up without a job: ComfyUI is starting on it{_unwell(fleet)}"),
+            "wait; read the worker's log if it goes on",
+        )
+    if free >= SEVERAL and running <= 1 and fleet.in_queue != 0 and fleet.in_progress:
         return Diagnosis(
             Cause.ONE_TAKES_ALL,
             _waits(f"{_workers(free)} idle and take nothing"),
@@ -112,27 +131,30 @@ def _usable(fleet: Fleet) -> Diagnosis:
 
 
 def _unusable(fleet: Fleet) -> Diagnosis:
-    """No worker can take a job now."""
-    if unhealthy := fleet.count("unhealthy"):
+    """No worker can take a job now, and some are not well, or on their way."""
+    if fleet.crashing:
         return Diagnosis(
             Cause.CRASH_LOOP,
-            _waits(f"{_workers(unhealthy)} unhealthy and none is ready: the container crashes"),
+            _waits(f"{_workers(fleet.count('unhealthy'))} unhealthy and none is ready: the container crashes"),
             "read a worker's log in the console, and mend the image or its environment",
-            fatal=True,
+            fatal=fleet.crashing_s >= CRASHING_S,
         )
     if starting := fleet.count("initializing"):
         return Diagnosis(
             Cause.COLD_START,
-            _waits(f"{_workers(starting)} starting, {_minutes(fleet.starting_s)}: a cold start"),
+            _waits(f"{_workers(starting)} starting, {_minutes(fleet.starting_s)}: a cold start{_unwell(fleet)}"),
             "it loads the image; RunPod gives it 7 min, and RUNPOD_INIT_TIMEOUT on the endpoint more",
         )
-    if throttled := fleet.count("throttled"):
-        gpus = f" ({', '.join(fleet.gpus)})" if fleet.gpus else ""
-        return Diagnosis(
-            Cause.THROTTLED,
-            _waits(f"{_workers(throttled)} throttled: no capacity{gpus}"),
-            "widen the endpoint's GPU pools and data centres, or wait",
-        )
+    gpus = f" ({', '.join(fleet.gpus)})" if fleet.gpus else ""
+    return Diagnosis(
+        Cause.THROTTLED,
+        _waits(f"{_workers(fleet.count('throttled'))} throttled: no capacity{gpus}{_unwell(fleet)}"),
+        "widen the endpoint's GPU pools and data centres, or wait",
+    )
+
+
+def _empty(fleet: Fleet) -> Diagnosis:
+    """There is no worker."""
     if fleet.max_workers is None:
         return Diagnosis(
             Cause.NO_WORKERS_YET,
@@ -163,6 +185,7 @@ class Doctor:
         self._clock = clock
         self._diagnoses = Shared(self._diagnose, clock, KEPT_S)
         self._starting_since: float | None = None
+        self._crashing_since: float | None = None
 
     async def diagnose(self) -> Diagnosis:
         """What keeps jobs in the queue, as it was at most 15 s ago."""
@@ -177,15 +200,16 @@ class Doctor:
         if workers is None and max_workers != 0:
             return explain(None)
         workers = workers or {}
-        return explain(
-            Fleet(
-                workers,
-                in_queue=_count(_part(health, "jobs").get("inQueue")),
-                max_workers=max_workers,
-                starting_s=max(self._starting_s(workers), _oldest_start_s(rows or ())),
-                gpus=_gpus(rows or ()),
-            )
+        jobs = _part(health, "jobs")
+        fleet = Fleet(
+            workers,
+            in_queue=_count(jobs.get("inQueue")),
+            in_progress=_count(jobs.get("inProgress")),
+            max_workers=max_workers,
+            starting_s=max(self._starting_s(workers), _oldest_start_s(rows or ())),
+            gpus=_gpus(rows or ()),
         )
+        return explain(replace(fleet, crashing_s=self._crashing_s(fleet)))
 
     def _starting_s(self, workers: Mapping[str, int]) -> float:
         """How long we have seen workers start: the management API says it better, where we may ask it."""
@@ -195,6 +219,15 @@ class Doctor:
         now = self._clock.monotonic()
         self._starting_since = now if self._starting_since is None else self._starting_since
         return now - self._starting_since
+
+    def _crashing_s(self, fleet: Fleet) -> float:
+        """How long every look at the fleet has shown it crashing; 0 at the first."""
+        if not fleet.crashing:
+            self._crashing_since = None
+            return 0.0
+        now = self._clock.monotonic()
+        self._crashing_since = now if self._crashing_since is None else self._crashing_since
+        return now - self._crashing_since
 
     async def _health(self) -> Mapping[str, Any]:
         try:
@@ -223,6 +256,11 @@ def _waits(why: str) -> str:
 
 def _workers(count: int) -> str:
     return "1 worker is" if count == 1 else f"{count} workers are"
+
+
+def _unwell(fleet: Fleet) -> str:
+    unhealthy = fleet.count("unhealthy")
+    return f", and {_workers(unhealthy)} unhealthy" if unhealthy else ""
 
 
 def _minutes(seconds: float) -> str:

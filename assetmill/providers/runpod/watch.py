@@ -11,16 +11,28 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from assetmill.clock import Clock
-from assetmill.errors import AttemptError, NotDelivered, QueueStalled, ResultExpired, Throttled, TimedOut
+from assetmill.errors import (
+    AttemptError,
+    NotDelivered,
+    ProviderRefused,
+    QueueStalled,
+    ResultExpired,
+    Throttled,
+    TimedOut,
+)
 from assetmill.providers.base import Job, JobState, Observer
 from assetmill.providers.runpod.answers import STATES
 from assetmill.providers.runpod.api import JobApi, JobUnknownError
 from assetmill.providers.runpod.diagnosis import Diagnosis
 
 YOUNG_S = 60.0  # a fresh job may answer 404 until it has spread through RunPod
+MISSING_TIMES = 3  # 404s in a row that are believed of an old job, if they lie far enough apart
+MISSING_S = 15.0  # a fault of RunPod's store or of an edge that says 404 for a moment is over by then
 DIAGNOSE_S = 60.0  # a job that has waited this long asks why
 UNREACHABLE_S = 600.0  # results live 30 minutes; giving up earlier leaves time to collect them in another run
 OVERTIME_S = 60.0  # RunPod ends a job at its execution timeout; one that goes on after that has ended unseen
+LONGEST_RETRY_AFTER_S = 60.0  # whatever a 429 asks for
+LONG_POLL_TRIES = 2  # unusable answers, where plain polling answers, that end the long poll
 LONG_POLL_S = 4.0  # short enough to show a job that has begun; 100 jobs make 25 calls a second of the 160 allowed
 FIRST_POLL_S = 1.0
 SLOWEST_POLL_S = 5.0
@@ -59,19 +71,24 @@ class Patience:
     running_since: float | None = field(init=False, default=None)
     last_answer: float = field(init=False)
     pause: float = FIRST_POLL_S
+    retry_after_s: float = field(init=False, default=0.0)
+    missing_times: int = field(init=False, default=0)
+    missing_since: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.last_answer = self.clock.monotonic()
         self.submitted = self.queued_since = self.last_answer - self.age_s
 
     def next_pause(self) -> float:
-        """Seconds to wait before asking again: 1 s growing to 5 s, with 20 % jitter."""
+        """Seconds to wait before asking again: 1 s growing to 5 s, with 20 % jitter, or as long as a 429 asked."""
         pause, self.pause = self.pause, min(SLOWEST_POLL_S, self.pause * GROWTH)
-        return pause * (1 + JITTER * (2 * self.clock.random.random() - 1))
+        asked, self.retry_after_s = self.retry_after_s, 0.0
+        return max(asked, pause * (1 + JITTER * (2 * self.clock.random.random() - 1)))
 
     def answered(self, job: Job) -> None:
         """An answer came. RunPod may put a job back into the queue: both times count anew then."""
         self.last_answer = self.clock.monotonic()
+        self.missing_times = 0
         if job.state is JobState.QUEUED:
             self.running_since = None
             return
@@ -80,20 +97,30 @@ class Patience:
             self.running_since = self.last_answer  # by its own word, not because nobody knows the status
 
     def missing(self, job_id: str) -> None:
-        """A 404 came: bear it while the job is young, else it is lost.
+        """A 404 came: bear it while the job is young, and after that until nothing else has come for a while.
 
         Raises:
             ResultExpired: the endpoint has forgotten the job.
         """
-        if error := missing_job(job_id, self.clock.monotonic() - self.submitted):
+        now = self.clock.monotonic()
+        error = missing_job(job_id, now - self.submitted)
+        if error is None:
+            return
+        if not self.missing_times:
+            self.missing_since = now
+        self.missing_times += 1
+        if self.missing_times >= MISSING_TIMES and now - self.missing_since >= MISSING_S:
             raise error
 
     def unreachable(self, error: NotDelivered | Throttled, job_id: str) -> None:
-        """No answer came: bear it for ten minutes.
+        """No answer came, or none that tells of the job: bear it for ten minutes.
 
         Raises:
             NotDelivered: the job may go on; its row stays open and another run collects it.
         """
+        self.missing_times = 0
+        if isinstance(error, Throttled) and error.retry_after_s is not None:
+            self.retry_after_s = min(error.retry_after_s, LONGEST_RETRY_AFTER_S)
         if self.clock.monotonic() - self.last_answer > UNREACHABLE_S:
             raise NotDelivered(
                 f"no answer for {UNREACHABLE_S:.0f} s: {error.message}", job_id=job_id, hint="run again to collect it"
@@ -133,6 +160,7 @@ class Watcher:
     notice: Callable[[str], None] | None = None
     long_poll: bool = True
     noticed: str = ""
+    unusable: int = field(init=False, default=0)
 
     async def watch(self, job_id: str, observe: Observer | None = None, *, age_s: float = 0.0) -> Job:
         """Return the job once it has ended.
@@ -182,7 +210,7 @@ class Watcher:
         """
         await self.cancel(job_id)
         try:
-            job = await self.api.status(job_id)
+            job = await self.api.glance(job_id)
         except (AttemptError, JobUnknownError):
             job = None
         if job is not None and job.state is JobState.COMPLETED:
@@ -197,16 +225,24 @@ class Watcher:
         )
 
     async def _ask(self, job_id: str, wait_s: float) -> Job:
-        """One look. A 404 from the long poll alone means that the endpoint has none: never ask it again."""
+        """One look. Where the long poll gives no usable answer, plain polling has the word, in the same step."""
         if not wait_s:
-            return await self.api.status(job_id)
+            return await self.api.glance(job_id)
         asked = self.clock.monotonic()
         try:
             job = await self.api.status_sync(job_id, wait_s)
         except JobUnknownError:
-            job = await self.api.status(job_id)
-            self.long_poll = False
-            return job
+            return await self._ask_plainly(job_id, LONG_POLL_TRIES)  # the endpoint has no long poll: never again
+        except (NotDelivered, ProviderRefused):
+            return await self._ask_plainly(job_id, 1)
         if not job.state.terminal and self.clock.monotonic() - asked < 1.0:
             self.long_poll = False  # it answers at once instead of holding: polling it would be a busy loop
+        return job
+
+    async def _ask_plainly(self, job_id: str, weight: int) -> Job:
+        """Ask without the long poll; where that is answered, it counts against the long poll."""
+        job = await self.api.glance(job_id)
+        self.unusable += weight
+        if self.unusable >= LONG_POLL_TRIES:
+            self.long_poll = False
         return job

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from assetmill.batch.settling import Settled, settle_everything
+from assetmill.batch.still_open import Why
 from assetmill.clock import Clock
 from assetmill.ledger import Ledger
 from assetmill.localpod import Faults, Rule
@@ -160,7 +161,8 @@ async def test_a_job_that_still_runs_stays_open_and_is_settled_by_waiting_for_it
     hold = await cut_off_while_running(studio)
     done = await settle(studio)
     assert done.settled == 0
-    assert list(done.open.values()) == ["not done yet, or its endpoint cannot be reached"]
+    (left,) = done.remaining.values()
+    assert (left.why, left.message, left.asset) == (Why.RUNNING, "still running", "sky")
     row = studio.rows()[0]
     assert (row["status"], row["owner"]) == ("submitted", None), "given up again, for whoever comes next"
     waiting = asyncio.create_task(settle(studio, wait=True))
@@ -198,7 +200,7 @@ async def test_an_endpoint_that_cannot_be_asked_keeps_its_attempts_open_and_hold
 
 
 async def test_an_endpoint_that_refuses_the_key_keeps_its_attempts_open(real):
-    studio = await real(faults=Faults((Rule(Kind.KEY_REFUSED, operation="status", times=1),)))
+    studio = await real(faults=Faults((Rule(Kind.KEY_REFUSED, operation="status", times=2),)))
     await studio.run(SKY)
     studio.reopen()
     done = await settle(studio)

@@ -1,4 +1,4 @@
-"""`assetmill settle` from outside: one JSON object or words, and 0 also where something stays open."""
+"""`assetmill settle` from outside: one JSON object or words, and an exit code that tells what stays open."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from assetmill.ledger import Intent, Ledger, Run
+from assetmill.ledger import Intent, Ledger, Owner, Run
 from assetmill.settings import Settings, variables_of
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -52,23 +55,52 @@ def books(tmp_path) -> Ledger:
         yield ledger
 
 
+@pytest.fixture
+def answering() -> Iterator[Callable[[int, dict[str, str]], str]]:
+    """Endpoints that give one and the same answer to whatever they are asked."""
+    with ExitStack() as stack:
+
+        def start(status: int, body: dict[str, str]) -> str:
+            class Handler(BaseHTTPRequestHandler):
+                def do_GET(self) -> None:
+                    content = json.dumps(body).encode()
+                    self.send_response(status)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
+
+                def log_message(self, *_: object) -> None:
+                    """Nothing on the terminal."""
+
+            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_port}/v2/gpu"
+
+        yield start
+
+
 def statuses(books: Ledger) -> dict[str, str]:
     return {row["game"]: row["status"] for row in books.rows()}
 
 
 def test_json_says_what_was_settled_and_why_the_rest_stays_open(program, books):
     done = program("--json")
-    assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
+    assert done.returncode == document["exit_code"] == 4, done.stderr
     assert (document["settled"], document["busy"], list(document["open"])) == (1, 0, ["paid"])
     assert "RUNPOD_API_KEY is not set" in document["open"]["paid"]
+    (left,) = document["remaining"]
+    assert (left["attempt_id"], left["game"], left["job_id"], left["why"]) == ("paid", "paid", "job-paid", "refused")
     assert statuses(books) == {"paid": "submitted", "drawn": "lost"}
 
 
 def test_words_say_the_same_and_leave_standard_output_alone(program, books):
     done = program()
-    assert (done.returncode, done.stdout) == (0, "")
-    assert "open paid: RUNPOD_API_KEY is not set" in done.stderr
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "job job-paid" in done.stderr
+    assert "RUNPOD_API_KEY is not set" in done.stderr
     assert "1 settled, 1 still open, 0 looked after by others" in done.stderr
     assert statuses(books)["drawn"] == "lost"
 
@@ -80,13 +112,20 @@ def test_what_was_not_asked_for_is_left_alone(program, books, arguments):
     assert statuses(books) == {"paid": "submitted", "drawn": "submitted"}
 
 
+def test_with_everything_settled_it_ends_with_0(program, books):
+    done = program("--game", "drawn")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "1 settled, 0 still open" in done.stderr
+    assert statuses(books) == {"paid": "submitted", "drawn": "lost"}
+
+
 def test_words_of_others_are_shown_as_they_are_and_not_as_markup(program, books):
     with books._database.write() as connection:
         connection.exec_driver_sql(
             "update attempts set endpoint_url = 'https://x/[red]y[/nothing]' where game = 'paid'"
         )
     done = program()
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert "[red]y[/nothing]" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -94,7 +133,7 @@ def test_words_of_others_are_shown_as_they_are_and_not_as_markup(program, books)
 def test_without_any_books_there_is_nothing_to_settle(program):
     done = program("--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"settled": 0, "open": {}, "busy": 0}
+    assert json.loads(done.stdout) == {"settled": 0, "open": {}, "busy": 0, "remaining": [], "exit_code": 0}
 
 
 def test_books_that_cannot_be_read_are_5_with_one_object(program, tmp_path):
@@ -103,3 +142,37 @@ def test_books_that_cannot_be_read_are_5_with_one_object(program, tmp_path):
     assert done.returncode == 5
     assert json.loads(done.stdout)["error"]["code"] == "ledger"
     assert "Traceback" not in done.stderr
+
+
+ANSWERS: dict[str, tuple[int, dict[str, str], int, str, str]] = {
+    "queued": (200, {"id": "job-paid", "status": "IN_QUEUE"}, 1, "queued", "still waiting for a worker"),
+    "running": (200, {"id": "job-paid", "status": "IN_PROGRESS"}, 1, "running", "still running"),
+    "refused": (401, {}, 4, "refused", "the provider refused the key"),
+    "down": (503, {}, 1, "unreachable", "the endpoint cannot be reached: "),
+    "throttled": (429, {}, 1, "throttled", "the endpoint answers too many already: "),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "code", "why", "words"), ANSWERS.values(), ids=ANSWERS.keys())
+def test_what_stays_open_is_named_with_what_the_endpoint_says(
+    program, books, answering, status, body, code, why, words
+):
+    url = answering(status, body)
+    with books._database.write() as connection:
+        connection.exec_driver_sql("update attempts set endpoint_url = ? where game = 'paid'", (url,))
+    done = program("--game", "paid", "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["exit_code"]) == (code, code), done.stderr
+    (left,) = document["remaining"]
+    assert (left["why"], left["job_id"]) == (why, "job-paid")
+    assert left["message"].startswith(words)
+    assert left["message"] in document["open"]["paid"]
+
+
+def test_what_another_process_looks_after_is_no_reason_to_fail(program, books):
+    now = datetime.now(UTC)
+    claim = Owner("somebody", "another machine", 3600).claim(now)
+    assert books.claim("paid", claim, now=now)
+    done = program("--game", "paid", "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["busy"], document["open"]) == (0, 1, {})

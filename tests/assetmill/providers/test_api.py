@@ -16,10 +16,11 @@ from assetmill.errors import (
     OutcomeUnknown,
     ProviderRefused,
     RequestRejected,
+    RequestTooLarge,
     Throttled,
 )
 from assetmill.providers.base import InputImage, JobRequest
-from assetmill.providers.runpod.api import MAX_RUN_BYTES, JobApi, retry_after_s
+from assetmill.providers.runpod.api import MAX_RUN_BYTES, JobApi, JobUnknownError, retry_after_s
 
 REQUEST = JobRequest("attempt-1", {"9": {"class_type": "SaveImage", "inputs": {}}}, {"image": "attempt-1-image"})
 
@@ -40,8 +41,8 @@ async def test_run_returns_the_job_id_and_sends_key_policy_and_attempt(script, a
     ("answer", "error"),
     (
         (JSONResponse({"error": "bad"}, 400), RequestRejected),
-        (PlainTextResponse("exceeded max body size of 10MiB", 400), RequestRejected),
-        (JSONResponse({}, 413), RequestRejected),
+        (PlainTextResponse("exceeded max body size of 10MiB", 400), RequestTooLarge),
+        (JSONResponse({}, 413), RequestTooLarge),
         (JSONResponse({}, 401), ProviderRefused),
         (JSONResponse({}, 403), ProviderRefused),
         (JSONResponse({"error": "endpoint not found"}, 404), ProviderRefused),
@@ -139,3 +140,25 @@ async def test_a_cancel_that_was_not_carried_out_is_no_cancel(script, api, statu
 
 async def test_cancelling_a_job_that_is_gone_is_fine(api):
     await api.cancel("j1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    (
+        (JSONResponse({"error": "not found"}, 404), JobUnknownError),
+        (JSONResponse("not found", 404), JobUnknownError),
+        (PlainTextResponse('{"status": 404}', 404), JobUnknownError),
+        (PlainTextResponse("404", 404), NotDelivered),
+        (HTMLResponse("<html/>", 404), NotDelivered),
+        (JSONResponse({}, 405), NotDelivered),
+        (JSONResponse({}, 403), ProviderRefused),
+        (HTMLResponse("<html>a challenge</html>", 403), NotDelivered),
+        (PlainTextResponse("", 401), NotDelivered),
+        (JSONResponse({}, 429), Throttled),
+    ),
+)
+async def test_only_what_the_endpoint_itself_says_counts_as_a_word_on_a_job(script, api, answer, error):
+    script.say("status-sync/j1", answer)
+    with pytest.raises(error):
+        await api.status_sync("j1", 4.0)
+    assert script.calls("status-sync/j1") == 1

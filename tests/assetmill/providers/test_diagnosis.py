@@ -18,8 +18,9 @@ WORKERS = "/v2/serverless/ep/workers"
 EMPTY = JSONResponse({"workers": [], "summary": {"total": 0}})
 
 
-def health(in_queue: int = 1, **workers: int) -> JSONResponse:
-    return JSONResponse({"jobs": {"inQueue": in_queue, "completed": 3}, "workers": workers})
+def health(in_queue: int = 1, in_progress: int = 1, **workers: int) -> JSONResponse:
+    jobs = {"inQueue": in_queue, "inProgress": in_progress, "completed": 3}
+    return JSONResponse({"jobs": jobs, "workers": workers})
 
 
 def listed(*workers: dict) -> JSONResponse:
@@ -35,8 +36,17 @@ async def doctor(script, endpoint, time):
 @pytest.mark.parametrize(
     ("answer", "cause", "words", "fatal"),
     (
-        (health(unhealthy=2, throttled=1), Cause.CRASH_LOOP, "the container crashes", True),
-        (health(unhealthy=1, initializing=1), Cause.CRASH_LOOP, "1 worker is unhealthy", True),
+        (health(unhealthy=2), Cause.CRASH_LOOP, "the container crashes", False),
+        (health(unhealthy=1, idle=2), Cause.CRASH_LOOP, "1 worker is unhealthy", False),
+        (health(unhealthy=2, throttled=1), Cause.THROTTLED, "no capacity, and 2 workers are unhealthy", False),
+        (health(unhealthy=1, initializing=1), Cause.COLD_START, "a cold start, and 1 worker is unhealthy", False),
+        (health(unhealthy=1, idle=3, initializing=1), Cause.COLD_START, "and 1 worker is unhealthy", False),
+        (health(throttled=2, idle=3), Cause.THROTTLED, "2 workers are throttled", False),
+        (health(in_progress=0, running=1), Cause.COLD_START, "ComfyUI is starting", False),
+        (health(in_progress=0, running=1, idle=2), Cause.COLD_START, "ComfyUI is starting", False),
+        (health(in_progress=0, running=1, unhealthy=1), Cause.COLD_START, "and 1 worker is unhealthy", False),
+        (JSONResponse({"workers": {"running": 1, "idle": 2}}), Cause.BUSY, "1 worker is busy", False),
+        (health(in_progress=0, ready=3), Cause.NOT_TAKEN, "3 workers are free", False),
         (health(unhealthy=2, running=1), Cause.BUSY, "busy with other jobs", False),
         (health(throttled=2), Cause.THROTTLED, "no capacity", False),
         (health(), Cause.NO_WORKERS_YET, "no capacity, or max workers is 0", False),
@@ -62,6 +72,25 @@ async def test_health_alone_gives_a_cause(script, doctor, answer, cause, words, 
     assert words in diagnosis.message
     assert "queue" in diagnosis.message
     assert diagnosis.hint
+
+
+async def test_a_crash_ends_the_wait_only_when_it_lasts(script, doctor, time):
+    script.say("health", health(unhealthy=1))
+    fatal = []
+    for seconds in (0, 20, 29.9, 45):
+        time.seconds = seconds
+        fatal.append((await doctor.diagnose()).fatal)
+    assert fatal == [False, False, False, True]
+
+
+@pytest.mark.parametrize("better", (health(unhealthy=1, initializing=1), health(unhealthy=1, running=1), health()))
+async def test_a_crash_that_was_over_in_between_counts_anew(script, doctor, time, better):
+    script.say("health", health(unhealthy=1), better, health(unhealthy=1))
+    told = []
+    for seconds in (0, 20, 40, 60, 80):
+        time.seconds = seconds
+        told.append(await doctor.diagnose())
+    assert [diagnosis.fatal for diagnosis in told] == [False, False, False, False, True]
 
 
 async def test_max_workers_0_is_fatal_and_says_how_it_came_and_how_to_raise_it(script, doctor):
@@ -182,7 +211,8 @@ def test_every_cause_has_words_and_only_two_are_fatal():
         Fleet({}),
         Fleet({}, max_workers=2),
         *(Fleet({status: 1}) for status in ("unhealthy", "initializing", "throttled", "running", "idle")),
-        Fleet({"idle": 2}),
+        Fleet({"unhealthy": 1}, crashing_s=30.0),
+        Fleet({"idle": 2}, in_progress=1),
     ]
     told = [explain(fleet) for fleet in fleets]
     assert {diagnosis.cause for diagnosis in told} == set(Cause)

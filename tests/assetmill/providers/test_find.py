@@ -298,13 +298,62 @@ async def test_searches_at_the_same_time_share_their_calls(plane, provider, scri
 
 
 async def test_counts_that_fit_our_books_prove_that_a_send_was_not_accepted(plane, provider, request_of, sender):
-    world = plane(listed=False, before=100, lose={"lost": False})
+    world = plane(listed=False, lose={"lost": False})
     first, _ = await sender("a", "b")
     await lose(provider, request_of, "lost")
     await finish(world, provider, first)
     sighting = await provider.find("lost", age_s=0.0)
     assert sighting.absent, sighting.evidence
     assert "two looks" in sighting.evidence
+
+
+async def test_ended_jobs_of_others_may_drop_out_of_the_counts_and_hide_a_lost_job(plane, provider, request_of, sender):
+    """One of ours ends as one of theirs is forgotten: no count falls, and the sum is as if nothing had been lost."""
+    world = plane(listed=False, before=100, lose={"lost": True})
+    first, _ = await sender("a", "b")
+    await lose(provider, request_of, "lost")
+    await finish(world, provider, first)
+    world.jobs["job-3"]["status"] = "COMPLETED"
+    world.forgotten = 1
+    sighting = await provider.find("lost", age_s=0.0)
+    assert sighting.job_id is None
+    assert not sighting.absent
+    assert "dropped out" in sighting.evidence
+
+
+@pytest.fixture
+def settled(provider, sender, time):
+    """A base noted anew after a job of ours, last seen at second 0 before it ended, had ended."""
+
+    async def go(world, ended_after_s: float = 301.0) -> None:
+        first, _ = await sender("a", "b")
+        time.seconds += ended_after_s
+        await finish(world, provider, first)
+        time.seconds += 10
+        await sender("c")
+
+    return go
+
+
+async def test_ended_jobs_at_the_base_that_are_all_ours_and_young_leave_the_proof_whole(
+    plane, provider, request_of, settled
+):
+    world = plane(listed=False, lose={"lost": False})
+    await settled(world)
+    await lose(provider, request_of, "lost")
+    assert (await provider.find("lost", age_s=0.0)).absent
+
+
+@pytest.mark.parametrize(("before", "ended_after_s"), ((1, 301.0), (0, 1480.0)))
+async def test_ended_jobs_at_the_base_that_are_not_ours_or_may_be_old_end_the_proof(
+    plane, provider, request_of, settled, before, ended_after_s
+):
+    world = plane(listed=False, before=before, lose={"lost": False})
+    await settled(world, ended_after_s)
+    await lose(provider, request_of, "lost")
+    sighting = await provider.find("lost", age_s=0.0)
+    assert not sighting.absent
+    assert "dropped out" in sighting.evidence
 
 
 async def test_one_job_more_than_our_books_have_is_no_proof(plane, provider, request_of, sender):

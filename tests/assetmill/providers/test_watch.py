@@ -11,7 +11,7 @@ from assetmill.errors import NotDelivered, ProviderRefused, QueueStalled, Result
 from assetmill.providers.base import JobState
 from assetmill.providers.runpod.diagnosis import Cause, Diagnosis
 from assetmill.providers.runpod.limits import RateLimits, TokenBucket
-from assetmill.providers.runpod.watch import Watcher
+from assetmill.providers.runpod.watch import Patience, Watcher
 
 DONE = JSONResponse({"id": "j1", "status": "COMPLETED", "delayTime": 5, "executionTime": 9, "output": {"images": []}})
 QUEUED = JSONResponse({"id": "j1", "status": "IN_QUEUE"})
@@ -89,11 +89,12 @@ async def test_an_endpoint_that_stays_away_leaves_the_job_open(script, watcher, 
     assert time.seconds > 600
 
 
-async def test_a_refused_key_ends_the_watch_at_once(script, watcher, time):
+async def test_a_key_refused_twice_ends_the_watch(script, watcher, time):
     script.say("status/j1", JSONResponse({}, 401))
     with pytest.raises(ProviderRefused):
         await watcher().watch("j1")
-    assert time.slept == []
+    assert script.calls("status/j1") == 2
+    assert time.seconds < 2
 
 
 async def test_a_job_that_nobody_takes_is_stalled_and_says_why_and_what_to_do(script, watcher, time):
@@ -142,11 +143,91 @@ async def test_a_job_of_an_earlier_run_has_waited_since_it_was_submitted(script,
     assert time.seconds < 5
 
 
-async def test_404_of_an_old_job_means_expired_at_once(script, watcher, time):
+async def test_404_of_an_old_job_means_expired_once_it_has_lasted(script, watcher, time):
     script.say("status/j1", GONE)
     with pytest.raises(ResultExpired):
         await watcher().watch("j1", age_s=61)
-    assert time.slept == []
+    assert script.calls("status/j1") >= 3
+    assert 15 <= time.seconds < 25
+
+
+def test_three_404s_are_believed_only_if_they_lie_15_s_apart_and_nothing_else_came_between(time):
+    def gone(*moments: float, other: float = -1.0) -> bool:
+        patience = Patience(time.clock(), 900.0, 600.0, 1000.0)
+        for moment in sorted({*moments, other} - {-1.0}):
+            time.seconds = moment
+            try:
+                if moment == other:
+                    patience.unreachable(NotDelivered("a page"), "j1")
+                else:
+                    patience.missing("j1")
+            except ResultExpired:
+                return True
+        return False
+
+    assert gone(0, 5, 15)
+    assert not gone(0, 15), "two are not three"
+    assert not gone(0, 1, 2, 14.9)
+    assert not gone(0, 5, 15, other=10)
+    assert gone(0, 5, 15, 20, 30, other=10)
+
+
+@pytest.mark.parametrize("other", (QUEUED, HTMLResponse("<html/>", 502), JSONResponse({}, 429)))
+async def test_404s_of_an_old_job_with_other_answers_between_are_borne(script, watcher, other):
+    script.say("status/j1", *[GONE, GONE, GONE, other] * 6, DONE)
+    assert (await watcher().watch("j1", age_s=600)).state is JobState.COMPLETED
+
+
+@pytest.mark.parametrize("code", (401, 403, 404))
+async def test_a_page_of_a_gateway_neither_ends_the_run_nor_loses_the_job(script, watcher, code):
+    script.say("status/j1", *[HTMLResponse("<html/>", code)] * 12, DONE)
+    assert (await watcher().watch("j1", age_s=600)).state is JobState.COMPLETED
+
+
+async def test_a_refusal_that_does_not_come_twice_is_borne(script, watcher):
+    script.say("status/j1", *[JSONResponse({}, 403), QUEUED] * 3, DONE)
+    assert (await watcher().watch("j1")).state is JobState.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    (
+        JSONResponse({"error": "bad"}, 400),
+        JSONResponse({}, 401),
+        JSONResponse({}, 403),
+        HTMLResponse("<html/>", 403),
+        HTMLResponse("<html/>", 404),
+        JSONResponse({}, 405),
+        JSONResponse({}, 410),
+        HTMLResponse("<html/>", 504),
+        HTMLResponse("<html/>"),
+    ),
+)
+async def test_a_long_poll_without_a_usable_answer_is_given_up_and_costs_nothing(script, watcher, time, answer):
+    script.say("status-sync/j1", answer)
+    script.say("status/j1", QUEUED, RUNNING, RUNNING, DONE)
+    watching = watcher(long_poll=True)
+    assert (await watching.watch("j1")).state is JobState.COMPLETED
+    assert (script.calls("status-sync/j1"), script.calls("status/j1")) == (2, 4)
+    assert watching.long_poll is False
+    assert time.seconds < 5
+
+
+async def test_an_outage_of_everything_says_nothing_against_the_long_poll(script, watcher):
+    page = HTMLResponse("<html/>", 502)
+    script.say("status-sync/j1", page, page, page, DONE)
+    script.say("status/j1", page)
+    watching = watcher(long_poll=True)
+    assert (await watching.watch("j1")).state is JobState.COMPLETED
+    assert watching.long_poll is True
+
+
+@pytest.mark.parametrize(("header", "least", "most"), (("20", 20, 21), ("0", 0.8, 1.2), ("7200", 60, 61)))
+async def test_polling_waits_as_long_as_a_429_asks_up_to_a_minute(script, watcher, time, header, least, most):
+    script.say("status/j1", JSONResponse({}, 429, headers={"Retry-After": header}), QUEUED, DONE)
+    await watcher().watch("j1")
+    assert least <= time.slept[0] <= most
+    assert time.slept[1] < 2, "it is waited for once"
 
 
 async def test_a_job_that_goes_back_to_the_queue_waits_anew(script, watcher):
@@ -199,7 +280,7 @@ async def test_nothing_is_asked_after_the_first_ending(script, watcher):
     assert script.calls("status/j1") == 1
 
 
-async def test_a_look_asks_once_and_says_what_a_404_means(script, provider, time):
+async def test_a_look_says_what_an_answer_means(script, provider):
     script.say("status/j1", RUNNING)
     assert (await provider.look("j1", age_s=5.0)).state is JobState.RUNNING
     with pytest.raises(NotDelivered, match="not visible yet"):
@@ -212,7 +293,25 @@ async def test_a_look_asks_once_and_says_what_a_404_means(script, provider, time
         await provider.look("j3", age_s=5.0)
     with pytest.raises(NotDelivered):
         await provider.look("j3", age_s=5.0)
-    assert time.slept == []
+    assert script.calls("status/j1") == 1
+
+
+async def test_a_look_believes_a_404_only_when_it_came_three_times(script, provider, time):
+    script.say("status/j1", GONE, GONE, DONE)
+    assert (await provider.look("j1", age_s=600.0)).state is JobState.COMPLETED
+    script.say("status/j2", GONE)
+    began = time.seconds
+    with pytest.raises(ResultExpired):
+        await provider.look("j2", age_s=600.0)
+    assert script.calls("status/j2") == 3
+    assert 2 <= time.seconds - began < 5
+
+
+@pytest.mark.parametrize("code", (401, 403, 404))
+async def test_a_look_does_not_take_a_page_of_a_gateway_for_an_answer(script, provider, code):
+    script.say("status/j1", HTMLResponse("<html/>", code))
+    with pytest.raises(NotDelivered):
+        await provider.look("j1", age_s=600.0)
 
 
 async def test_a_stalled_queue_is_diagnosed_from_end_to_end(script, provider, time):
@@ -221,7 +320,7 @@ async def test_a_stalled_queue_is_diagnosed_from_end_to_end(script, provider, ti
     with pytest.raises(QueueStalled, match="the container crashes") as caught:
         await provider.wait("j1")
     assert "log" in caught.value.hint
-    assert time.seconds < 80
+    assert 90 < time.seconds < 120, "a crash must last before it ends the wait"
 
 
 async def test_a_long_run_is_not_a_stall(script, watcher, time):
