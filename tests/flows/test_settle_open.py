@@ -54,6 +54,14 @@ def books(tmp_path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def cut_off(books: sqlite3.Connection, folder: Path) -> None:
+    """Make settled attempts look like those of a run that was killed after sending."""
+    books.execute("delete from finishes")
+    books.execute("update attempts set status = 'submitted', settled_at = null, owner = null")
+    for receipt in (folder / "out" / "store" / "private" / "receipts").rglob("*.json"):
+        receipt.unlink()
+
+
 async def settle_in_prefect(terminal: Any, api_url: str, parameters: str = "{}", **variables: str) -> str:
     """Run the flow as a worker of Prefect does, in a process of its own; what its final state says."""
     environment = terminal.environment | {"PREFECT_API_URL": api_url, "PREFECT_HOME": str(terminal.folder / "prefect")}
@@ -84,10 +92,7 @@ async def test_the_flow_collects_what_a_killed_run_has_left_and_says_so(terminal
         run = ("run", name, "--endpoint", pod.url, "--yes", "--json")
         first = await asyncio.to_thread(terminal, *run, PREFECT_API_URL=api_url, **key)
         assert first.code == 0, first.err
-        books.execute("delete from finishes")
-        books.execute("update attempts set status = 'submitted', settled_at = null, owner = null")
-        for receipt in (tmp_path / "out" / "store" / "private" / "receipts").rglob("*.json"):
-            receipt.unlink()
+        cut_off(books, tmp_path)
         sentence = await settle_in_prefect(terminal, api_url, '{"game": "another"}', **key)
         assert sentence == "0 settled, 0 still open, 0 looked after by others"
         sentence = await settle_in_prefect(terminal, api_url, **key)
@@ -100,12 +105,12 @@ async def test_the_flow_collects_what_a_killed_run_has_left_and_says_so(terminal
         assert len(executed) == 2
 
 
-async def test_what_cannot_be_settled_is_in_the_log_of_the_flow_run(terminal, api_url, books):
+async def test_what_cannot_be_settled_is_in_the_log_of_the_flow_run(terminal, api_url, books, tmp_path):
     async with running_pod(PodConfig(endpoint_id=ENDPOINT, api_key=KEY), worker) as pod:
         name, key = terminal.manifest(SKIES), {"ASSETMILL_SERVE_KEY": KEY, "ASSETMILL_LOOK_FOR_S": "0"}
         run = ("run", name, "--endpoint", pod.url, "--yes", "--only", "dawn")
         assert (await asyncio.to_thread(terminal, *run, PREFECT_API_URL=api_url, **key)).code == 0
-    books.execute("update attempts set status = 'submitted', settled_at = null, owner = null")
+    cut_off(books, tmp_path)
     sentence = await settle_in_prefect(terminal, api_url, **key)
     assert sentence == "0 settled, 1 still open, 0 looked after by others"
     shown = await last_run(api_url)

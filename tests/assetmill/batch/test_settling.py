@@ -199,13 +199,15 @@ async def test_an_endpoint_that_cannot_be_asked_keeps_its_attempts_open_and_hold
     assert (await settle(studio)).settled == 1, "once it can be asked, it is settled"
 
 
-async def test_an_endpoint_that_refuses_the_key_keeps_its_attempts_open(real):
-    studio = await real(faults=Faults((Rule(Kind.KEY_REFUSED, operation="status", times=2),)))
+async def test_an_endpoint_that_refuses_the_key_keeps_its_attempts_open(real, make_settings):
+    studio = await real()
     await studio.run(SKY)
     studio.reopen()
+    studio.settings = make_settings(ASSETMILL_SERVE_KEY="wrong")
     done = await settle(studio)
     assert done.settled == 0
     assert "refused the key (HTTP 401)" in next(iter(done.open.values()))
+    studio.settings = make_settings()
     assert (await settle(studio)).settled == 1
 
 
