@@ -87,7 +87,7 @@ async def until(holds: Callable[[], Any], task: asyncio.Task[Any] | None = None)
         while not holds():
             if task is not None and task.done():
                 raise AssertionError(f"it ended before: {task.result()}")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
 
 
 def run_states(studio: Any) -> list[str]:

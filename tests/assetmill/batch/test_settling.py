@@ -149,7 +149,7 @@ async def cut_off_while_running(studio: Any) -> threading.Event:
     task = asyncio.create_task(studio.run(SKY))
     await asyncio.wait_for(begun.wait(), 30)
     while studio.rows()[0]["status"] != "submitted":  # noqa: ASYNC110  no event for it
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -167,7 +167,7 @@ async def test_a_job_that_still_runs_stays_open_and_is_settled_by_waiting_for_it
     assert (row["status"], row["owner"]) == ("submitted", None), "given up again, for whoever comes next"
     waiting = asyncio.create_task(settle(studio, wait=True))
     while not waiting.done() and studio.rows()[0]["owner"] is None:  # noqa: ASYNC110  no event for it
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
     hold.set()
     assert (await waiting).settled == 1
     assert studio.rows()[0]["status"] == "kept"
