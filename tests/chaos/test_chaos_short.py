@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-SEEDS = 6
+SEEDS = 3
 FIRST = 3
 Doctor = Callable[[Path], None]
 

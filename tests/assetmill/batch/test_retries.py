@@ -159,15 +159,16 @@ async def test_an_endpoint_at_which_most_jobs_fail_gets_no_more(studio, tools):
     assert any(line.state == "unsent" for line in report.failures)
 
 
-async def test_nothing_but_the_canary_is_sent_before_it_has_come_back(studio):
+async def test_nothing_but_the_canary_is_sent_before_it_has_come_back(tmp_path, make_settings, tools):
     outstanding: list[int] = []
+    async with tools.open_studio(tmp_path, make_settings(), exec_seconds=0.3) as studio:
 
-    def look(_: Any) -> None:
-        counts = studio.pod.counts()
-        outstanding.append(counts.in_queue + counts.in_progress)
+        def look(_: Any) -> None:
+            counts = studio.pod.counts()
+            outstanding.append(counts.in_queue + counts.in_progress)
 
-    studio.artist.before = look
-    await studio.run(SOME)
+        studio.artist.before = look
+        await studio.run(SOME)
     assert outstanding[0] == 1
     assert max(outstanding) > 1
 
