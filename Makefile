@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+HALF := tests/assetmill/audit tests/assetmill/batch tests/chaos# about half of the tests' time: run beside the rest
 MANIFEST ?= manifests/cloud-hop/cloud-hop.yaml
 RUNS ?= 200
 KILLS ?= 30
@@ -19,7 +20,9 @@ run: $(VENV)/run.stamp ## The example manifest end to end on the local draft end
 	$(BIN)/assetmill run $(MANIFEST) --endpoint draft
 
 test: $(VENV)/dev.stamp ## Every test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(HALF) & first=$$!; \
+	$(BIN)/python -m pytest -q tests $(addprefix --ignore=,$(HALF)); second=$$?; \
+	wait $$first && exit $$second
 
 check: $(VENV)/dev.stamp ## Format, lint, types, import laws, workflows, whitespace
 	$(BIN)/ruff format --check .
