@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from assetmill.batch.admission import Pass
 from assetmill.batch.collect import Sent, ending, ms, possible_cost, take
@@ -36,8 +35,6 @@ from assetmill.ledger.codec import read_outputs
 from assetmill.planning.fingerprint import Generation
 from assetmill.planning.plan import PlanItem
 from assetmill.providers.base import Collected, Job
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ async def attempt(batch: Batch, item: PlanItem, made: Generation, one: Try, entr
     except QueueStalled:
         raise
     except AttemptError as error:
-        return await _never_sent(batch, work, error)
+        return _never_sent(batch, work, error)
     if sent is None:
         lost = OutcomeUnknown("its answer was lost and the endpoint is out of reach", hint="assetmill settle finds it")
         return Outcome(item, "open", one.attempt_id, error=lost)
@@ -111,7 +108,7 @@ def _left_open(batch: Batch, work: Work, sent: Sent, error: NotDelivered | Provi
     return Outcome(work.item, "open", sent.attempt_id, error=words, job_id=sent.job_id)
 
 
-async def _never_sent(batch: Batch, work: Work, error: AttemptError) -> Outcome:
+def _never_sent(batch: Batch, work: Work, error: AttemptError) -> Outcome:
     """A try that no endpoint has accepted for certain; its row is settled already."""
     unknown = isinstance(error, OutcomeUnknown)  # perhaps charged: as in the books, the sum must not pass it over
     if unknown or (isinstance(error, RequestRejected) and not isinstance(error, RequestTooLarge)):
@@ -146,8 +143,10 @@ async def _conclude(batch: Batch, work: Work, sent: Sent, job: Job, *, collected
         error_text=None if good else problem.message if problem else (finish.rejected if finish else None),
     )
     receipt = await batch.settle(sent.attempt_id, settlement)
-    status = Status(receipt.attempt["status"])  # an earlier receipt holds, whatever is known now
-    if good and status is Status.KEPT:
+    status = Status(receipt.attempt["status"])
+    if status is not settlement.status:  # an earlier receipt holds, whatever is known now
+        finish = None
+    elif good:
         batch.raws.offer(work.item.key, read_outputs(receipt.attempt["outputs"]))
     return Outcome(work.item, status, sent.attempt_id, finish, problem, cost, facts.latency_ms, job_id=job.id)
 

@@ -161,7 +161,7 @@ async def _still_ours(batch: Batch, attempt_id: str, claim: Claim) -> None:
     """
     now = batch.clock.now()
     if (claim.until - now).total_seconds() < batch.owner.lease_s / 2:
-        await asyncio.to_thread(batch.ledger.confirm, attempt_id, batch.owner.claim(now), now=now)
+        await asyncio.to_thread(batch.ledger.confirm, attempt_id, batch.owner.claim(now))
 
 
 async def _settle_unsent(batch: Batch, intent: Intent, error: AssetmillError) -> None:

@@ -185,17 +185,17 @@ class Ledger:
         with self._database.write() as connection:
             return connection.execute(update(attempts).where(mine).values(claimed_until=claim.until)).rowcount
 
-    def confirm(self, attempt_id: str, claim: Claim, *, now: datetime) -> None:
-        """Renew the claim of an attempt that is about to be sent, if it still holds.
+    def confirm(self, attempt_id: str, claim: Claim) -> None:
+        """Renew the claim of an attempt that is about to be sent, however old it is, unless somebody has taken it.
 
         Raises:
-            ClaimLost: its time was up, or somebody else looks after it: nothing may be sent.
+            ClaimLost: somebody else looks after it, or has settled it: nothing may be sent.
         """
-        fresh = and_(attempts.c.status == Status.SUBMITTING, attempts.c.claimed_until > now)
-        one = and_(attempts.c.attempt_id == attempt_id, attempts.c.owner == claim.owner, fresh)
+        one = and_(attempts.c.attempt_id == attempt_id, attempts.c.owner == claim.owner)
         with self._database.write() as connection:
-            if connection.execute(update(attempts).where(one).values(claimed(claim))).rowcount != 1:
-                raise ClaimLost(f"the claim on attempt {attempt_id} ran out before it was sent")
+            fresh = update(attempts).where(one, attempts.c.status == Status.SUBMITTING)
+            if connection.execute(fresh.values(claimed(claim))).rowcount != 1:
+                raise ClaimLost(f"attempt {attempt_id} was taken over before it was sent")
 
     def let_go(self, attempt_id: str, owner: str, at: datetime) -> None:
         """Give up the claim on one open attempt, so that others may settle it."""

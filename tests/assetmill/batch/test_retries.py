@@ -139,6 +139,14 @@ async def test_what_the_endpoint_does_to_a_job_is_tried_again_by_its_class(tmp_p
         assert [row["error_class"] or row["status"] for row in studio.rows()] == ends
 
 
+async def test_no_replacement_is_sent_for_a_job_that_could_not_be_cancelled(tmp_path, make_settings, tools):
+    rules = (Rule(Kind.WORKER_DIES, times=1, seconds=0.01), Rule(Kind.BAD_GATEWAY, operation="cancel"))
+    async with tools.open_studio(tmp_path, make_settings(), faults=Faults(rules=rules)) as studio:
+        studio.clock = tools.fast_clock()
+        await studio.run(ONE)
+        assert [row["error_class"] for row in studio.rows()] == ["timed_out"]
+
+
 async def test_throttling_is_waited_out_and_is_no_attempt_of_its_own(tmp_path, make_settings, tools):
     rule = Rule(Kind.THROTTLE, operation="run", times=3)
     naps: list[float] = []

@@ -307,6 +307,16 @@ async def test_a_receipt_that_was_written_before_a_crash_decides(real):
     assert json.loads(store.get(receipt_key("tiny", before["attempt_id"]))) == receipt, "written once"
 
 
+async def test_a_receipt_decides_even_where_the_endpoint_cannot_be_asked(real):
+    studio = await real()
+    await studio.run(SKY)
+    change(
+        studio, "status = 'submitted', settled_at = null, owner = null, endpoint_url = ?", "http://127.0.0.1:9/v2/gpu"
+    )
+    assert (await settle(studio)).settled == 1
+    assert studio.rows()[0]["status"] == "kept"
+
+
 async def test_what_was_settled_alone_is_cached_for_the_next_run_and_finished_for_free(real, tools):
     studio = await real()
     await studio.run()

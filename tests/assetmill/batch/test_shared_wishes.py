@@ -5,14 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from assetmill.batch.run import Steps
-from assetmill.clock import Clock
-from assetmill.errors import ClaimLost
-from assetmill.ledger import Ledger
 
 SAME = "".join(
     f"  - {{id: a{i}, type: background, prompt: one sky, seed: 5, width: 128, height: 128}}\n" for i in range(4)
@@ -68,28 +62,3 @@ async def test_a_fault_after_an_empty_picture_is_tried_again_too(studio, tools):
     report = await studio.run("  - {id: slime, type: entity, prompt: a slime, silhouette: {canvas: 64x64}}\n")
     assert (report.exit_code, report.retried) == (0, 2)
     assert [row["error_class"] for row in studio.rows()] == ["blank_image", "startup_failed", None]
-
-
-async def test_an_attempt_that_somebody_else_has_taken_over_is_not_sent_any_more(studio):
-    """A process that slept between the row and the POST finds its claim gone and sends nothing."""
-    asked = iter(range(1000))
-    start = datetime.now(UTC)
-    studio.clock = Clock(now=lambda: start + timedelta(seconds=60 * next(asked)))  # time jumps at every look
-
-    class TakenOver(Steps):
-        async def generate(self, batch, item, entry):
-            real = batch.ledger.confirm
-
-            def lost(attempt_id: str, claim: object, *, now: datetime) -> None:
-                with Ledger.open(studio.settings.ledger_url) as other, other._database.write() as connection:
-                    connection.exec_driver_sql("update attempts set owner = 'other', claimed_until = ?", (str(now),))
-                real(attempt_id, claim, now=now)
-
-            batch.ledger.confirm = lost
-            with suppress(ClaimLost):
-                async with asyncio.timeout(5):
-                    return await super().generate(batch, item, entry)
-
-    with suppress(Exception):
-        await studio.run(SAME.splitlines()[0] + "\n", steps=TakenOver())
-    assert studio.artist.executed == []

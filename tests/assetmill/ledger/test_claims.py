@@ -210,3 +210,11 @@ def test_a_process_of_another_machine_boot_or_container_may_live():
     for other in (f"x{machine}", f"{machine}x"):
         assert not is_gone(f"{other}/999999999/1")
     assert is_gone(f"{machine}/999999999/1")
+
+
+def test_a_job_that_is_learned_of_after_its_attempt_was_settled_is_still_written_down(books: Any) -> None:
+    books.intend("a1")
+    books.ledger.settle("a1", books.ending(Status.LOST))
+    with pytest.raises(ClaimLost):
+        books.ledger.submitted("a1", job_id="late", at=books.t0, by="a former owner")
+    assert (books.row("a1")["status"], books.row("a1")["job_id"]) == ("lost", "late")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from assetmill.errors import AlreadyTaken
+from assetmill.errors import AlreadyTaken, OutcomeUnknown, UnknownTooOften
 from assetmill.ledger import Ledger, Status
 
 PROGRAM = Path(__file__).parent / "racing_process.py"
@@ -110,3 +110,15 @@ def test_of_four_processes_one_pays_and_the_others_learn_who(ledger_url, books):
     answers = [process.communicate(timeout=60)[0].strip() for process in racers]
     [row] = books.ledger.rows()
     assert Counter(answers) == {"mine": 1, row["attempt_id"]: 3}
+
+
+def test_more_unknown_outcomes_than_were_agreed_to_refuse_another_payer(books: Any) -> None:
+    wish = {"fingerprint": "w" * 64}
+    for attempt_id in ("a1", "a2"):
+        books.intend(attempt_id, **wish)
+        books.ledger.settle(attempt_id, books.ending(Status.LOST, error_class=OutcomeUnknown.code))
+    with pytest.raises(UnknownTooOften, match="2 requests"):
+        books.ledger.intend(books.intent("a3", **wish), most_unknown=1)
+    books.ledger.intend(books.intent("a4"), most_unknown=0)  # another picture
+    books.ledger.intend(books.intent("a5", **wish), most_unknown=2)
+    assert books.row("a5")["status"] == "submitting"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from assetmill.errors import LedgerError
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -27,7 +29,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Never: settled rows are not thrown away."""
-    raise NotImplementedError("the ledger only grows")
+    raise LedgerError("the ledger only grows", hint="restore a backup of before the upgrade")
 
 
 def _runs() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from assetmill.errors import LedgerError
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -30,4 +32,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Never: settled rows are not thrown away."""
-    raise NotImplementedError("the ledger only grows")
+    raise LedgerError("the ledger only grows", hint="restore a backup of before the upgrade")
