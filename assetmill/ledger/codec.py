@@ -45,7 +45,7 @@ def read_map(text: str) -> dict[str, Any]:
 
 
 def write_outputs(outputs: Iterable[Output]) -> str:
-    """Write images as `{role: {key, sha256, bytes, width, height}}`.
+    """Write images as `{role: {key, sha256, bytes, width, height, and placement if it has one}}`.
 
     Raises:
         LedgerError: two images claim the same role.
@@ -60,6 +60,7 @@ def write_outputs(outputs: Iterable[Output]) -> str:
             "bytes": output.bytes,
             "width": output.width,
             "height": output.height,
+            **({"placement": dict(output.placement)} if output.placement is not None else {}),
         }
     return write_map(document)
 

@@ -52,15 +52,16 @@ OPEN_STATUSES = (Status.SUBMITTING, Status.SUBMITTED, Status.COLLECTED)
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An image in the store.
+    """A file of an attempt in the store: an image, or a document made from one.
 
     Args:
         role: what it is of its attempt, such as `image` or `far`.
         key: key in the store.
         sha256: hash of its bytes, hex.
         bytes: length.
-        width: pixels.
-        height: pixels.
+        width: pixels; 0 for a document.
+        height: pixels; 0 for a document.
+        placement: how a trimmed picture came into its canvas, as JSON values; None when it was not trimmed.
     """
 
     role: str
@@ -69,6 +70,7 @@ class Output:
     bytes: int
     width: int
     height: int
+    placement: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ MAX_CANDIDATES = 32
 MAX_SIDE = 4096
 DEPTH_LAYERS = ("far", "mid", "near")
 AUTOTILE_CELLS = {"wang16": 16, "blob47": 47}
+Export = Literal["png", "assetsheet", "texturepacker", "phaser", "pixi", "godot", "tiled", "aseprite", "unity"]
+EXPORTS: tuple[str, ...] = get_args(Export)
 
 Identifier = Annotated[str, Field(pattern=ID_PATTERN, max_length=64)]
 Pixels = Annotated[int, Field(ge=8, le=MAX_SIDE)]
@@ -69,6 +71,11 @@ class Post(Model):
     colors: Annotated[int, Field(ge=0, le=256)] = Field(0, description="Reduce to this many colours; 0 keeps all.")
     palette: Literal["none", "pack"] = Field("none", description="`pack` maps every pixel to the pack palette.")
     dither: bool = Field(False, description="Dither when colours are reduced.")
+    defringe: bool = Field(
+        False,
+        description="Give half transparent edge pixels of a cut-out the colour of the nearest solid one: removes the "
+        "rim that the old background left, and would spoil glows and smoke.",
+    )
 
 
 class Qa(Model):
@@ -151,8 +158,10 @@ class AssetBase(Model):
     locked: bool = Field(False, description="true never generates it again, whatever changes.")
     is_style_anchor: bool = Field(False, description="Made before the others, to judge the look by.")
     post: Post = Field(default_factory=Post, description="Finishing options; changing them never pays.")
-    export: tuple[Literal["png", "assetsheet"], ...] = Field(
-        ("png", "assetsheet"), description="Files that are published for the asset."
+    export: tuple[Export, ...] = Field(
+        ("png", "assetsheet"),
+        description="Files that are published for the asset. The picture always is; a format that has nothing to say "
+        "about an asset's type adds nothing.",
     )
 
 

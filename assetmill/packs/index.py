@@ -46,6 +46,23 @@ class PackLayer(Record):
     opaque: bool = Field(description="Whether it is the layer behind all others.")
 
 
+class Box(Record):
+    """A rectangle in pixels, from the upper left corner."""
+
+    x: int = Field(description="Left edge.")
+    y: int = Field(description="Upper edge.")
+    w: Side = Field(description="Width.")
+    h: Side = Field(description="Height.")
+
+
+class Placement(Record):
+    """How a trimmed picture came into its canvas, so that a game can put it back where it was drawn."""
+
+    source: tuple[int, int] = Field(description="Size (width, height) of the picture as it was generated.")
+    crop: Box = Field(description="What of that picture was kept.")
+    at: Box = Field(description="Where it lies in the published picture.")
+
+
 class PackAsset(Record):
     """One published asset."""
 
@@ -61,7 +78,12 @@ class PackAsset(Record):
     layers: tuple[PackLayer, ...] = Field((), description="Layers of a parallax background, farthest first.")
     candidate: Annotated[int, Field(ge=0)] = Field(0, description="Which candidate was chosen, from 0.")
     made_in_run: str = Field(description="Run that first published this picture.")
-    files: dict[str, BlobKey] = Field(default_factory=dict, description="Further files by role.")
+    made_at: Moment | None = Field(None, description="When the picture was ordered.")
+    files: dict[str, BlobKey] = Field(
+        default_factory=dict, description="Further files by role: pages of the atlas, the sheet model, exports."
+    )
+    exports: tuple[str, ...] = Field((), description="Formats that the manifest asked for.")
+    placement: Placement | None = Field(None, description="Where the trimmed picture lies in its canvas.")
 
     @model_validator(mode="after")
     def _file_is_named_by_its_hash(self) -> PackAsset:
@@ -79,7 +101,9 @@ class PackAsset(Record):
 
     def same_as(self, other: PackAsset | None) -> bool:
         """Whether a game would see no difference; which run made it does not count."""
-        return other is not None and self == other.model_copy(update={"made_in_run": self.made_in_run})
+        return other is not None and self == other.model_copy(
+            update={"made_in_run": self.made_in_run, "made_at": self.made_at}
+        )
 
 
 class PackIndex(Record):
@@ -92,6 +116,9 @@ class PackIndex(Record):
     created_at: Moment = Field(description="When, ISO 8601 in UTC.")
     base: str = Field(BASE_OF_INDEX, description="Where the keys start, relative to the index itself.")
     assets: dict[str, PackAsset] = Field(description="Assets by id.")
+    files: dict[str, BlobKey] = Field(
+        default_factory=dict, description="Files of the whole pack by role, such as what an engine loads it all with."
+    )
 
     def encoded(self) -> bytes:
         """The index as it is stored: UTF-8 JSON, keys sorted, so that equal indexes are equal bytes."""
@@ -110,13 +137,13 @@ class PackIndex(Record):
 
     def blobs(self) -> set[str]:
         """Keys of everything that the pack needs in the store."""
-        return {key for asset in self.assets.values() for key in asset.blobs()}
+        return {key for asset in self.assets.values() for key in asset.blobs()} | set(self.files.values())
 
     def same_as(self, other: PackIndex | None) -> bool:
         """Whether a game would see no difference; run and time do not count."""
         return (
             other is not None
-            and (self.game, self.pack, self.base) == (other.game, other.pack, other.base)
+            and (self.game, self.pack, self.base, self.files) == (other.game, other.pack, other.base, other.files)
             and self.assets.keys() == other.assets.keys()
             and all(asset.same_as(other.assets[name]) for name, asset in self.assets.items())
         )

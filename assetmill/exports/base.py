@@ -1,0 +1,35 @@
+"""What an export needs of the place that its files go to: the store, or a folder with human names.
+
+In the store a file is named by its hash and referred to relative to `blobs/<2>/`; in a folder it has the name
+that a person would give it. A format asks the place for addresses and never makes one up.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+
+
+class Place(Protocol):
+    """Where the documents of one asset go."""
+
+    def image(self, role: str) -> str:
+        """Address of one of the asset's pictures, as a document of this place has to write it.
+
+        Raises:
+            KeyError: the asset has no such picture.
+        """
+        ...
+
+    def put(self, role: str, name: str, data: bytes, content_type: str) -> str:
+        """Keep a document, and return its address for documents that refer to it.
+
+        Args:
+            role: its role among the files of the asset; unique, a-z 0-9 _.
+            name: what a person would call it, with extension: `pip-moves.json`.
+            data: its bytes.
+            content_type: JSON or TEXT.
+        """
+        ...
