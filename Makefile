@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ENGINES := tests/engines/node_modules
 HALF := tests/assetmill/audit tests/assetmill/batch tests/chaos# about half of the tests' time: run beside the rest
 MANIFEST ?= manifests/cloud-hop/cloud-hop.yaml
 RUNS ?= 200
@@ -11,7 +12,7 @@ KILLS ?= 30
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help run test check fmt lock bench fuzz chaos chaos-kill docs ui clean
+.PHONY: help run test test-engines engine-tools check fmt lock bench fuzz chaos chaos-kill docs ui clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,8 +22,11 @@ run: $(VENV)/run.stamp ## The example manifest end to end on the local draft end
 
 test: $(VENV)/dev.stamp ## Every test
 	$(BIN)/python -m pytest -q $(HALF) & first=$$!; \
-	$(BIN)/python -m pytest -q tests $(addprefix --ignore=,$(HALF)); second=$$?; \
+	$(BIN)/python -m pytest -q tests --ignore=tests/engines $(addprefix --ignore=,$(HALF)); second=$$?; \
 	wait $$first && exit $$second
+
+test-engines: $(VENV)/dev.stamp engine-tools $(ENGINES)/installed.stamp ## Game engines load the published example, in Chromium
+	$(BIN)/python -m pytest -q tests/engines
 
 check: $(VENV)/dev.stamp ## Format, lint, types, import laws, workflows, whitespace
 	$(BIN)/ruff format --check .
@@ -74,3 +78,11 @@ $(VENV)/dev.stamp: pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
 	touch $@ $(VENV)/run.stamp
+
+# The engines, to the byte as they are locked. Chromium, node and npm are the machine's own, or Debian's.
+engine-tools:
+	tests/engines/tools.sh
+
+$(ENGINES)/installed.stamp: tests/engines/package.json tests/engines/package-lock.json | engine-tools
+	cd tests/engines && npm ci --no-audit --no-fund --ignore-scripts
+	touch $@

@@ -13,7 +13,13 @@
     │   └── ProviderFailing            jobs fail one after another: stop the batch
     ├── StorageError                   store unavailable                                exit 5
     │   ├── KeyMissing                 no such key
-    │   └── Conflict                   create-only or compare-and-swap lost
+    │   ├── Conflict                   create-only or compare-and-swap lost
+    │   ├── StoreRefused               key, secret, permission or jurisdiction is wrong
+    │   ├── BucketMissing              no such bucket at this address
+    │   ├── ClockSkewed                this machine's clock is off, and so are its signatures
+    │   ├── StoreFull                  no room for more
+    │   ├── StoreBusy                  too many requests, even after waiting: try again later
+    │   └── StoreUnreachable           no answer, or a failing one: try again
     ├── LedgerError                    the books are unavailable                        exit 5
     │   ├── AlreadyTaken               another attempt is at this very picture, or has made it
     │   ├── UnknownTooOften            nobody knows what became of its requests: a person decides
@@ -138,6 +144,42 @@ class Conflict(StorageError):
     """Somebody else wrote first: a create-only or compare-and-swap put lost."""
 
     code = "conflict"
+
+
+class StoreRefused(StorageError):
+    """The store knows the request and forbids it: wrong key, secret, permission or jurisdiction."""
+
+    code = "store_refused"
+
+
+class BucketMissing(StorageError):
+    """The store has no such bucket: wrong name, account or jurisdiction."""
+
+    code = "bucket_missing"
+
+
+class ClockSkewed(StorageError):
+    """The store takes no signature of this machine, whose clock is minutes off."""
+
+    code = "clock_skewed"
+
+
+class StoreFull(StorageError):
+    """The disk, the quota or the store has no room left; what was being written is not there."""
+
+    code = "store_full"
+
+
+class StoreBusy(StorageError):
+    """The store asked to slow down, again and again: the same request may pass later."""
+
+    code = "store_busy"
+
+
+class StoreUnreachable(StorageError):
+    """No connection, no answer, or the answer of a server in trouble: the same request may pass later."""
+
+    code = "store_unreachable"
 
 
 class LedgerError(AssetmillError):

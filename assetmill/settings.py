@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from assetmill.errors import UsageError
+from assetmill.storage.access import Jurisdiction, S3Access, r2_endpoint
 
 ProviderName = Literal["draft", "runpod", "comfyui", "scenario"]
 
@@ -53,7 +54,7 @@ class Settings(BaseSettings):
     look_for_s: Annotated[float, Field(ge=0, le=600)] = Field(60.0, alias="ASSETMILL_LOOK_FOR_S")
 
     r2_account_id: str | None = Field(None, alias="R2_ACCOUNT_ID")
-    r2_jurisdiction: Literal["", "eu", "us", "fedramp"] = Field("", alias="R2_JURISDICTION")
+    r2_jurisdiction: Jurisdiction = Field("", alias="R2_JURISDICTION")
     r2_access_key_id: SecretStr | None = Field(
         None, validation_alias=AliasChoices("R2_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID")
     )
@@ -61,6 +62,8 @@ class Settings(BaseSettings):
         None, validation_alias=AliasChoices("R2_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY")
     )
     store_endpoint_url: str | None = Field(None, alias="ASSETMILL_STORE_ENDPOINT_URL")
+    store_ca_file: Path | None = Field(None, alias="ASSETMILL_STORE_CA_FILE")
+    public_url: str | None = Field(None, alias="ASSETMILL_PUBLIC_URL")
 
     serve_key: SecretStr | None = Field(None, alias="ASSETMILL_SERVE_KEY")
     prefect_api_url: str | None = Field(None, alias="PREFECT_API_URL")
@@ -69,6 +72,30 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """Where blobs and packs go: `file:///folder` or `s3://bucket/prefix`."""
         return self.store or (self.home.resolve() / "store").as_uri()
+
+    @property
+    def store_access(self) -> S3Access | None:
+        """How to reach the store when it is an s3:// one; None for others.
+
+        Raises:
+            UsageError: a variable that such a store needs is not set, or cannot be.
+        """
+        if not self.store_url.lower().startswith("s3://"):
+            return None
+        endpoint = self.store_endpoint_url or r2_endpoint(self._needed("r2_account_id"), self.r2_jurisdiction)
+        key, secret = self._needed("r2_access_key_id"), self._needed("r2_secret_access_key")
+        return S3Access(endpoint, key, secret, public_url=self.public_url, ca_file=self.store_ca_file)
+
+    def _needed(self, name: str) -> str:
+        """Value of a setting that an s3:// store cannot do without."""
+        value = getattr(self, name)
+        variable = variables_of(name)[0]
+        if value is None:
+            raise UsageError(f"{variable} is not set", hint="an s3:// store needs it; .env.example explains it")
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        if text != text.strip():  # stripped here, it would slip past whoever hides the secret as it was set
+            raise UsageError(f"{variable} begins or ends with a space", hint="paste it again without")
+        return text
 
     @property
     def ledger_url(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from assetmill.audit.findings import Finding, Kind, Row
-from assetmill.audit.snapshot import Snapshot
+from assetmill.audit.snapshot import PublishedIndex, Snapshot
 from assetmill.audit.sound import all_attempts, all_finishes, outputs_of
 from assetmill.packs import PackAsset
 
@@ -54,11 +54,22 @@ def wanted_files(snapshot: Snapshot) -> Iterator[WantedFile]:
         yield from _finished(finish)
     seen: set[tuple[str, str]] = set()
     for published in snapshot.indexes:
-        for name, asset in published.index.assets.items() if published.index else ():
-            for wanted in _published(published.key or "", published.game, name, asset):
-                if (name, wanted.key) not in seen:
-                    seen.add((name, wanted.key))
-                    yield wanted
+        for name, wanted in _named_in(published):
+            if (name, wanted.key) not in seen:
+                seen.add((name, wanted.key))
+                yield wanted
+
+
+def _named_in(published: PublishedIndex) -> Iterator[tuple[str, WantedFile]]:
+    """Files of each asset of an index by the asset's name, and those of the whole pack under none."""
+    index, key = published.index, published.key or ""
+    if index is None:
+        return
+    for name, asset in index.assets.items():
+        yield from ((name, wanted) for wanted in _published(key, published.game, name, asset))
+    for role, file in index.files.items():
+        what = f"file {role} of the pack"
+        yield "", WantedFile(file, None, None, Kind.ENTRY_MISSING, key, published.game, what, PUBLISHED_HINT)
 
 
 def compare_files(snapshot: Snapshot) -> Iterator[Finding]:

@@ -6,18 +6,15 @@ Changing a finishing option comes through here again and never touches a provide
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from datetime import datetime
 
 from assetmill.batch.context import Batch, Outcome, provenance
+from assetmill.batch.keep import keep_finished
 from assetmill.errors import AssetmillError, AttemptError, KeyMissing, ResultInvalid, ResultLost
 from assetmill.finishing import Finished, finish, finish_fields
 from assetmill.ledger import Finish, Output
-from assetmill.manifest.models import Sheet
-from assetmill.packs import put_blob
 from assetmill.planning.plan import PlanItem
-from assetmill.sheets.metadata import asset_sheet
 
 
 async def finish_picture(
@@ -33,7 +30,7 @@ async def finish_picture(
     try:
         async with batch.finishing:
             finished = await asyncio.to_thread(finish, item.asset, batch.pack, raws, text=text)
-            return await asyncio.to_thread(_keep, batch, item, attempt_id, finished, batch.clock.now())
+        return await asyncio.to_thread(_keep, batch, item, attempt_id, finished, batch.clock.now())
     except AssetmillError:
         raise
     except Exception as error:  # a picture that trips an image library must not end the others
@@ -44,38 +41,20 @@ async def finish_picture(
 
 
 def _keep(batch: Batch, item: PlanItem, attempt_id: str, finished: Finished, now: datetime) -> Finish:
-    files = []
-    for role, file in finished.files.items():
-        ref = put_blob(batch.store, file.data, ext="png", content_type="image/png")
-        files.append(Output(role, ref.key, ref.sha256, ref.bytes, file.width, file.height))
+    files, sheet_key = keep_finished(batch, item.asset, finished, now)
     record = Finish(
         attempt_id=attempt_id,
         finish_fingerprint=item.finish_fingerprint,
         game=batch.pack.game.id,
         run_id=batch.run_id,
-        files=tuple(files),
-        sheet_key=_sheet(batch, item, files[0], now) if isinstance(item.asset, Sheet) else None,
+        files=files,
+        sheet_key=sheet_key,
         inputs=finish_fields(item.asset, batch.pack, strip=batch.strip),
         quality=finished.quality.as_json(),
         finished_at=now,
     )
     batch.ledger.record_finish(record)
     return record
-
-
-def _sheet(batch: Batch, item: PlanItem, image: Output, now: datetime) -> str | None:
-    if not isinstance(item.asset, Sheet) or "assetsheet" not in item.asset.export:
-        return None
-    document = asset_sheet(
-        item.asset,
-        pack_id=batch.pack.pack.id,
-        image_key=image.key,
-        image_size=(image.width, image.height),
-        created_at=now,
-        with_prompts=not batch.strip,
-    )
-    data = json.dumps(document, ensure_ascii=False, indent=1).encode()
-    return put_blob(batch.store, data, ext="json", content_type="application/json").key
 
 
 async def refinish(batch: Batch, item: PlanItem, raw: Mapping[str, Output], *, draft: bool) -> Outcome:

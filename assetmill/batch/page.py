@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -17,12 +18,14 @@ from assetmill.packs import gallery_key
 from assetmill.planning.plan import Plan, PlanItem, State
 from assetmill.reports.gallery import GalleryItem, GalleryLayer, GalleryPage, render_gallery
 
+READERS = 16
 UP = "../../../"  # from packs/<game>/gallery/ to the top of the store
 
 
 def write_gallery(batch: Batch, plan: Plan, choices: Mapping[str, Choice], now: datetime) -> str:
     """Render the page, put it beside the pack and return its key."""
-    items = [_made(batch, choice) for choice in choices.values()]
+    sheets = _sheets(batch, choices)
+    items = [_made(batch, choice, sheets) for choice in choices.values()]
     shown = set(choices)
     items += [_blocked(item) for item in plan.items if item.state is State.BLOCKED and item.asset.id not in shown]
     order = {asset.id: index for index, asset in enumerate(batch.pack.assets)}
@@ -52,7 +55,7 @@ def _totals(batch: Batch, items: list[GalleryItem]) -> dict[str, str]:
     return {"assets": str(len(items)), **totals, "cost": spent + (" + unknown" if batch.progress.unpriced else "")}
 
 
-def _made(batch: Batch, choice: Choice) -> GalleryItem:
+def _made(batch: Batch, choice: Choice, sheets: Mapping[str, Mapping[str, Any]]) -> GalleryItem:
     shown = choice.chosen or choice.all[0]
     asset, made, finish = choice.asset, shown.item.made, shown.finish
     files = finish.by_role if finish else {}
@@ -71,7 +74,7 @@ def _made(batch: Batch, choice: Choice) -> GalleryItem:
         draft=batch.endpoint.draft,
         tags=asset.tags,
         note=_note(shown),
-        sheet=_sheet(batch, finish.sheet_key) if finish and finish.sheet_key else None,
+        sheet=sheets.get(finish.sheet_key or "") if finish else None,
         layers=_layers(asset, files) if isinstance(asset, Parallax) and files else (),
         candidates=_candidates(choice),
         attempt_id=shown.attempt_id,
@@ -104,6 +107,15 @@ def _layers(asset: Parallax, files: Mapping[str, Output]) -> tuple[GalleryLayer,
         for role, spec in zip(DEPTH_LAYERS, layer_specs(asset), strict=True)
         if role in files
     )
+
+
+def _sheets(batch: Batch, choices: Mapping[str, Choice]) -> dict[str, Mapping[str, Any]]:
+    """AssetSheet documents by key, read several at a time; one that is gone is left out."""
+    shown = [choice.chosen or choice.all[0] for choice in choices.values()]
+    keys = {outcome.finish.sheet_key for outcome in shown if outcome.finish and outcome.finish.sheet_key}
+    with ThreadPoolExecutor(READERS, thread_name_prefix="sheets") as pool:
+        found = zip(sorted(keys), pool.map(lambda key: _sheet(batch, key), sorted(keys)), strict=True)
+        return {key: document for key, document in found if document is not None}
 
 
 def _sheet(batch: Batch, key: str) -> Mapping[str, Any] | None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from assetmill.batch.context import Batch, Outcome
-from assetmill.ledger import Finish, Output
+from assetmill.exports.pack import pack_files
+from assetmill.finishing.fields import is_smooth
+from assetmill.ledger import Finish, Output, RowFilter
 from assetmill.manifest.models import DEPTH_LAYERS, Asset, Parallax, ParallaxLayer
-from assetmill.packs import PackAsset, PackIndex, PackLayer, Published, carry_over, load_latest, publish
+from assetmill.packs import PackAsset, PackIndex, PackLayer, Placement, Published, carry_over, load_latest, publish
 
 DRAFT_CHANNEL = "draft"
 LAYER_SCROLL = {"far": 0.1, "mid": 0.5, "near": 0.8}  # the game runtime's own factors for its sky, mid and near layers
@@ -54,8 +56,9 @@ def publish_pack(batch: Batch, choices: Mapping[str, Choice], channel: str, now:
     game = batch.pack.game.id
     channel = channel_of(batch, channel)
     before = load_latest(batch.store, game, channel)
+    ordered = _ordered_at(batch)
     fresh = {
-        asset_id: _keep_origin(before, asset_id, _entry(batch, choice))
+        asset_id: _keep_origin(before, asset_id, _entry(batch, choice, ordered))
         for asset_id, choice in choices.items()
         if choice.chosen is not None
     }
@@ -63,7 +66,13 @@ def publish_pack(batch: Batch, choices: Mapping[str, Choice], channel: str, now:
     if not assets and before is None:
         return None
     index = PackIndex(game=game, pack=batch.pack.pack.id, run_id=batch.run_id, created_at=now, assets=assets)
-    return publish(batch.store, game=game, channel=channel, index=index, base=before, now=now)
+    return publish(batch.store, game=game, channel=channel, index=index, base=before, now=now, pack_files=pack_files)
+
+
+def _ordered_at(batch: Batch) -> Mapping[str, datetime]:
+    """When each attempt of the game was intended, by attempt id."""
+    rows = batch.ledger.rows(RowFilter(game=batch.pack.game.id), ("attempt_id", "intended_at"))
+    return {row["attempt_id"]: row["intended_at"] for row in rows}
 
 
 def _keep_origin(before: PackIndex | None, asset_id: str, entry: PackAsset) -> PackAsset:
@@ -74,7 +83,7 @@ def _keep_origin(before: PackIndex | None, asset_id: str, entry: PackAsset) -> P
     return entry
 
 
-def _entry(batch: Batch, choice: Choice) -> PackAsset:
+def _entry(batch: Batch, choice: Choice, ordered: Mapping[str, datetime]) -> PackAsset:
     finish = _finish(choice.chosen)
     files = finish.by_role
     main = _main_file(files)
@@ -93,6 +102,10 @@ def _entry(batch: Batch, choice: Choice) -> PackAsset:
         layers=_layers(asset, files) if isinstance(asset, Parallax) else (),
         candidate=outcome.item.candidate if outcome else 0,
         made_in_run=batch.run_id,
+        made_at=ordered.get(finish.attempt_id),
+        exports=asset.export,
+        smooth=is_smooth(asset, batch.pack),
+        placement=Placement.model_validate(main.placement) if main.placement else None,
         files={role: file.key for role, file in files.items() if file is not main and role not in DEPTH_LAYERS},
     )
 

@@ -6,6 +6,7 @@ Who carries a step out is passed in: the flow makes Prefect task runs of them, `
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -33,6 +34,7 @@ from assetmill.packs import Published
 from assetmill.planning.history import History
 from assetmill.planning.plan import Plan, PlanItem, Selection, State
 
+REFINISH_AT_ONCE = 8  # most of their time is the way to the store and back
 STOPS_BATCH = (ProviderRefused, LedgerError, StorageError, QueueStalled)
 
 
@@ -51,8 +53,20 @@ class Steps:
         self, batch: Batch, items: tuple[PlanItem, ...], raws: Mapping[str, Mapping[str, Output]]
     ) -> None:
         """Finish pictures again that are paid for; `raws` has their raw images by attempt id."""
-        for item in items:
-            await refinish(batch, item, raws[item.attempt_id or ""], draft=batch.endpoint.draft)
+        waiting = deque(items)
+
+        async def some() -> None:
+            try:
+                while waiting:
+                    item = waiting.popleft()
+                    await refinish(batch, item, raws[item.attempt_id or ""], draft=batch.endpoint.draft)
+            except BaseException:
+                waiting.clear()  # the others end with what they have in hand
+                raise
+
+        ended = await asyncio.gather(*(some() for _ in range(REFINISH_AT_ONCE)), return_exceptions=True)
+        for fault in filter(None, ended):
+            raise fault
 
     async def publish(self, batch: Batch, choices: dict[str, Choice], channel: str) -> Published | None:
         """Publish the pack."""

@@ -43,7 +43,7 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
     request.selection.check(pack)
     library = load_library()
     endpoint = resolve_endpoint(settings, request.endpoint)
-    store = open_store(settings.store_url)
+    store = open_store(settings.store_url, settings.store_access)
     async with AsyncExitStack() as stack:
         ledger = await asyncio.to_thread(Ledger.open, settings.ledger_url)
         stack.callback(ledger.close)

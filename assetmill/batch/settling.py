@@ -197,7 +197,7 @@ async def open_desks(settings: Settings, clock: Clock) -> AsyncIterator[Desks]:
     Raises:
         UsageError, LedgerError, StorageError.
     """
-    store = open_store(settings.store_url)
+    store = open_store(settings.store_url, settings.store_access)
     async with AsyncExitStack() as stack:
         ledger = await asyncio.to_thread(Ledger.open, settings.ledger_url)
         stack.callback(ledger.close)

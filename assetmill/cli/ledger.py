@@ -41,7 +41,7 @@ def check(*, game: Game = None, deep: Deep = False, mend: Mend = False, as_json:
     from assetmill.storage import open_store
 
     settings = load_settings()
-    store = open_store(settings.store_url)
+    store = open_store(settings.store_url, settings.store_access)
     mended: tuple[str, ...] = ()
     with Ledger.open(settings.ledger_url) as ledger:
         snapshot = audit.read_snapshot(ledger, store, game=game, deep=deep and not mend)
@@ -67,7 +67,7 @@ def rebuild(*, into: Into = None, as_json: AsJson = False) -> int:
     from assetmill.storage import open_store
 
     settings = load_settings()
-    store = open_store(settings.store_url)
+    store = open_store(settings.store_url, settings.store_access)
     with Ledger.open(into or settings.ledger_url) as ledger:
         done = audit.rebuild(ledger, store)
         where = ledger.url

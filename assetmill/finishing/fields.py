@@ -11,14 +11,21 @@ from typing import Any
 from assetmill.manifest.models import AssetBase, Background, Entity, Pack, Parallax, Sheet
 from assetmill.quality.wanted import is_cutout, target_size
 
-FINISH_VERSION = 1
-"""Goes up when the same raw picture and fields would give other bytes."""
+FINISH_VERSION = 2
+"""Goes up when the same raw picture and fields would give other bytes, also those of a sheet's pages and model."""
 
 _SHEET_FIELDS = {
     "id", "kind", "layout", "pivot", "overrides", "animations", "variants", "tiles", "autotile", "component", "states",
     "nine_slice", "prompt",
 }  # fmt: skip
-"""Fields of a sheet that its AssetSheet JSON is made from."""
+"""Fields of a sheet that its AssetSheet JSON, its model and its pages are made from."""
+
+
+def is_smooth(asset: AssetBase, pack: Pack) -> bool:
+    """Whether engines should filter the picture when they scale it; pixel art would blur."""
+    style = pack.style_of(asset)
+    pixels = style is not None and style.base == "pixel"
+    return not (pixels or asset.post.pixel_scale > 1 or asset.post.resample == "nearest")
 
 
 def finish_fields(asset: AssetBase, pack: Pack, *, strip: bool = False) -> dict[str, Any]:
@@ -26,7 +33,7 @@ def finish_fields(asset: AssetBase, pack: Pack, *, strip: bool = False) -> dict[
 
     Args:
         asset: the asset.
-        pack: for its palette and limits.
+        pack: for its palette, its limits and its styles.
         strip: provenance is left out of the published files.
     """
     post = asset.post
@@ -49,4 +56,5 @@ def finish_fields(asset: AssetBase, pack: Pack, *, strip: bool = False) -> dict[
         fields["seamless"] = asset.seamless
     if isinstance(asset, Sheet):
         fields["sheet"] = asset.model_dump(mode="json", include=_SHEET_FIELDS)
+        fields["smooth"] = is_smooth(asset, pack)
     return fields

@@ -5,60 +5,72 @@
   at nearly the asked aspect that is a few pixels. All layers of a parallax go the same way, with or
   without transparency, or they would no longer lie on each other.
 - A trimmed entity fills `silhouette.fill` of its canvas, which is what the game runtime assumes; other
-  trimmed cut-outs fill all of it. `pad` is kept free on each side in any case.
+  trimmed cut-outs fill all of it. `pad` is kept free on each side in any case. What is trimmed off, and
+  where the rest came to lie, is told with the picture.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PIL import Image
 
+from assetmill.finishing.resampling import FILTERS, resized
+from assetmill.finishing.result import Box, Placement
 from assetmill.manifest.models import AssetBase, Entity, Parallax, Sheet
 from assetmill.quality.wanted import target_size
 
 _HAZE = 8  # alpha below this is no part of the subject: cut-outs have a faint veil around them
 
-FILTERS = {
-    "lanczos": Image.Resampling.LANCZOS,
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "nearest": Image.Resampling.NEAREST,
-    "box": Image.Resampling.BOX,
-}
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A picture in its canvas, and how it came there if it was trimmed."""
+
+    picture: Image.Image
+    placement: Placement | None = None
 
 
-def fit(asset: AssetBase, picture: Image.Image, *, coarse: int = 1) -> Image.Image:
+def fit(asset: AssetBase, picture: Image.Image, *, coarse: int = 1) -> Fitted:
     """Bring a picture to its asked size, or to one pixel per grid cell when `coarse` is above 1.
 
-    A coarse grid is sampled with the box filter, whatever `resample` says: each pixel is then the mean of
-    its square, and nothing rings.
+    A coarse grid is sampled with the box filter: each pixel is then the mean of its square, and nothing rings.
+    `resample: nearest` takes the middle of each square instead, for pictures that are true pixel art already.
     """
     width, height = target_size(asset)
     canvas = (-(-width // coarse), -(-height // coarse))
-    resample = FILTERS["box" if coarse > 1 else asset.post.resample]
+    resample = FILTERS["box" if coarse > 1 and asset.post.resample != "nearest" else asset.post.resample]
     filled = isinstance(asset, Parallax) or picture.mode != "RGBA"
     if isinstance(asset, Sheet) or (filled and asset.post.fit == "stretch"):
-        return _resize(picture, canvas, resample)
+        return Fitted(resized(picture, canvas, resample))
     if filled:
-        return _cover(picture, canvas, resample)
+        return Fitted(_cover(picture, canvas, resample))
     return _on_canvas(asset, picture, canvas, -(-asset.post.pad // coarse), resample)
 
 
 def _on_canvas(
     asset: AssetBase, picture: Image.Image, canvas: tuple[int, int], pad: int, resample: Image.Resampling
-) -> Image.Image:
+) -> Fitted:
+    source, trim = picture.size, (0, 0, *picture.size)
     if asset.post.trim:
-        picture = trim(picture, max(_HAZE, asset.post.alpha_threshold))
+        trim = _content(picture, max(_HAZE, asset.post.alpha_threshold))
+        picture = picture.crop(trim)
     room = _room(asset, canvas, pad)
+    kept = (0.0, 0.0, float(picture.width), float(picture.height))
     if asset.post.fit == "contain":
         scale = min(room[0] / picture.width, room[1] / picture.height)
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        fitted = _resize(picture, size, resample)
+        fitted = resized(picture, size, resample)
+    elif asset.post.fit == "stretch":
+        fitted = resized(picture, room, resample)
     else:
-        bring = _resize if asset.post.fit == "stretch" else _cover
-        fitted = bring(picture, room, resample)
+        kept, fitted = _covering(picture.size, room), _cover(picture, room, resample)
     made = Image.new("RGBA", canvas, (0, 0, 0, 0))
-    made.paste(fitted, ((canvas[0] - fitted.width) // 2, (canvas[1] - fitted.height) // 2))
-    return made
+    x, y = (canvas[0] - fitted.width) // 2, (canvas[1] - fitted.height) // 2
+    made.paste(fitted, (x, y))
+    if not asset.post.trim:
+        return Fitted(made)
+    return Fitted(made, Placement(source, _whole(trim, kept), (x, y, fitted.width, fitted.height)))
 
 
 def _room(asset: AssetBase, canvas: tuple[int, int], pad: int) -> tuple[int, int]:
@@ -68,31 +80,39 @@ def _room(asset: AssetBase, canvas: tuple[int, int], pad: int) -> tuple[int, int
     return width, height
 
 
-def trim(picture: Image.Image, least_alpha: int) -> Image.Image:
-    """Cut off transparent borders; a wholly transparent picture stays as it is."""
+def _content(picture: Image.Image, least_alpha: int) -> tuple[int, int, int, int]:
+    """Edges (left, top, right, bottom) of what is not transparent; of a picture without any, all of it."""
     solid = picture.getchannel("A").point([0 if alpha < least_alpha else 255 for alpha in range(256)])
-    box = solid.getbbox()
-    return picture.crop(box) if box else picture
+    return solid.getbbox() or (0, 0, *picture.size)
 
 
-def _resize(picture: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
-    return picture if picture.size == size else picture.resize(size, resample)
+def _whole(trim: tuple[int, int, int, int], kept: tuple[float, float, float, float]) -> Box:
+    """What was kept of the source, in whole pixels; `kept` has its edges within the trimmed picture."""
+    left, top = round(kept[0]), round(kept[1])
+    return (trim[0] + left, trim[1] + top, max(1, round(kept[2]) - left), max(1, round(kept[3]) - top))
 
 
 def _cover(picture: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
     """Fill all of `size`; what stands over is cut off evenly on both sides."""
-    if picture.size == size:
-        return picture
-    scale = max(size[0] / picture.width, size[1] / picture.height)
+    return resized(picture, size, resample, _covering(picture.size, size))
+
+
+def _covering(source: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Edges of the largest part in the middle of a picture that has the aspect of `size`."""
+    scale = max(size[0] / source[0], size[1] / source[1])
     width, height = size[0] / scale, size[1] / scale
-    left, top = (picture.width - width) / 2, (picture.height - height) / 2
-    edges = (max(0.0, left), max(0.0, top), min(left + width, picture.width), min(top + height, picture.height))
-    return picture.resize(size, resample, box=edges)
+    left, top = (source[0] - width) / 2, (source[1] - height) / 2
+    return (max(0.0, left), max(0.0, top), min(left + width, source[0]), min(top + height, source[1]))
 
 
-def enlarge(picture: Image.Image, factor: int, size: tuple[int, int]) -> Image.Image:
+def enlarge(fitted: Fitted, factor: int, size: tuple[int, int]) -> Fitted:
     """Scale a coarse picture up without smoothing; an asked size that is no multiple loses its last pixels."""
     if factor == 1:
-        return picture
+        return fitted
+    picture, placement = fitted.picture, fitted.placement
     large = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    return large.crop((0, 0, *size))
+    if placement is not None:
+        x, y, w, h = (value * factor for value in placement.at)
+        at = (x, y, min(w, size[0] - x), min(h, size[1] - y))
+        placement = Placement(placement.source, placement.crop, at)
+    return Fitted(large.crop((0, 0, *size)), placement)

@@ -1,22 +1,28 @@
-"""The way of one raw picture to its file: decode, check, trim, fit, threshold, colours, enlarge, write.
+"""The way of one raw picture to its file: decode, check, defringe, trim, fit, threshold, colours, enlarge, write.
 
-The order is decided by what must hold of the published file. Colours come after every resampling, or
-blended pixels would leave the palette; the enlargement of pixel art comes last and copies pixels only.
-The checks look at the picture before any of it.
+The order is decided by what must hold of the published file. The checks look at the picture before anything hides
+its faults. Edges are freed of their rim at full size, because every resampling spreads it. Trimming comes before
+fitting, so that the subject is resampled once; colours come after it, or blended pixels would leave the palette,
+and after the threshold, so that pixels which it removes have no say in them. The enlargement of pixel art comes
+last and copies pixels only. A sheet is cut up when all that is done: its frames are the very pixels of its grid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from PIL import Image
 
 from assetmill import guides
 from assetmill.errors import ResultInvalid
 from assetmill.finishing import colour, geometry
+from assetmill.finishing.edges import defringe
+from assetmill.finishing.fields import is_smooth
+from assetmill.finishing.geometry import Fitted
 from assetmill.finishing.result import Finished, FinishedFile
 from assetmill.images import decode, encode_png
-from assetmill.manifest.models import DEPTH_LAYERS, AssetBase, Entity, Pack, Parallax
+from assetmill.manifest.models import DEPTH_LAYERS, AssetBase, Entity, Pack, Parallax, Sheet
 from assetmill.quality import Quality
 from assetmill.quality.checks import check, merge
 from assetmill.quality.wanted import is_cutout, target_size
@@ -30,8 +36,23 @@ def run(asset: AssetBase, pack: Pack, raws: Mapping[str, bytes], *, text: Mappin
     """See `assetmill.finishing.finish`."""
     pictures = {role: _decoded(role, raws[role]) for role in _roles(asset, raws)}
     quality = _judge(asset, pack, pictures)
-    files = {role: _file(asset, pack, role, picture, text) for role, picture in pictures.items()}
-    return Finished(files, quality)
+    fitted = {role: _fitted(asset, pack, role, picture) for role, picture in pictures.items()}
+    placements = {role: one.placement for role, one in fitted.items() if one.placement is not None}
+    finished = {role: one.picture for role, one in fitted.items()}
+    if not isinstance(asset, Sheet):
+        return Finished(_written(finished, text), quality, placements)
+    return _with_pages(asset, pack, finished["image"], quality, text)
+
+
+def _with_pages(
+    sheet: Sheet, pack: Pack, picture: Image.Image, quality: Quality, text: Mapping[str, str] | None
+) -> Finished:
+    """A sheet with its pages and its model; what its cutting found is added to the notes."""
+    from assetmill.sheets.atlas import build  # noqa: PLC0415  only sheets are packed, and the packer is slow to load
+
+    built = build(sheet, picture, smooth=is_smooth(sheet, pack))
+    files = _written({"image": built.grid, **built.pages}, text)
+    return Finished(files, replace(quality, notes=quality.notes + tuple(built.notes)), model=built.model)
 
 
 def _roles(asset: AssetBase, raws: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -77,20 +98,26 @@ def _guide_mask(asset: AssetBase, picture: Image.Image) -> Image.Image | None:
     return guides.mask(recipe) if recipe is not None else None
 
 
-def _file(
-    asset: AssetBase, pack: Pack, role: str, picture: Image.Image, text: Mapping[str, str] | None
-) -> FinishedFile:
+def _fitted(asset: AssetBase, pack: Pack, role: str, picture: Image.Image) -> Fitted:
+    """One picture in its asked size and colours."""
+    post = asset.post
     transparent = is_cutout(asset) or (isinstance(asset, Parallax) and role not in _OPAQUE_ROLES)
     picture = picture.convert("RGBA") if transparent else flatten(picture)
-    picture = geometry.fit(asset, picture, coarse=asset.post.pixel_scale)
+    if transparent and post.defringe:
+        picture = defringe(picture)
+    fitted = geometry.fit(asset, picture, coarse=post.pixel_scale)
+    picture = fitted.picture
     if transparent:
-        picture = colour.threshold(picture, asset.post.alpha_threshold)
+        picture = colour.threshold(picture, post.alpha_threshold)
     if role != "depth":
-        palette = pack.pack.palette if asset.post.palette == "pack" else ()
-        picture = colour.reduce(picture, asset.post.colors, palette, dither=asset.post.dither)
-    picture = geometry.enlarge(picture, asset.post.pixel_scale, target_size(asset))
-    picture = colour.clear_hidden(picture)
-    return FinishedFile(encode_png(picture, text=text), *picture.size)
+        palette = pack.pack.palette if post.palette == "pack" else ()
+        picture = colour.reduce(picture, post.colors, palette, dither=post.dither)
+    enlarged = geometry.enlarge(replace(fitted, picture=picture), post.pixel_scale, target_size(asset))
+    return replace(enlarged, picture=colour.clear_hidden(enlarged.picture))
+
+
+def _written(pictures: Mapping[str, Image.Image], text: Mapping[str, str] | None) -> dict[str, FinishedFile]:
+    return {role: FinishedFile(encode_png(one, text=text), *one.size) for role, one in pictures.items()}
 
 
 def flatten(picture: Image.Image) -> Image.Image:

@@ -2,14 +2,14 @@
 
 Whoever sends a paid request calls `intend` before it, `submitted` right after the answer, `collected`
 when the raw images are stored, and `settle` once. Every method is one short transaction and may be called
-from any thread. A settled row never changes again, whoever asks; nothing is ever deleted. With `by`, a step
+from any thread. A settled row never changes again, whoever asks; no attempt is ever deleted. With `by`, a step
 succeeds only while the attempt is that owner's: of two processes that settle it, one does. The ledger knows
 no prices, no provider and no store: it writes down what it is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +23,7 @@ from assetmill.ledger import reads
 from assetmill.ledger.claims import Claim
 from assetmill.ledger.codec import write_map, write_outputs
 from assetmill.ledger.engine import Database, is_sqlite, open_engine
+from assetmill.ledger.forgetting import forget_finishes
 from assetmill.ledger.receipts import LEARNED_LATER, Receipt, Row, attempt_of
 from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter
 from assetmill.ledger.schema import upgrade
@@ -329,6 +330,15 @@ class Ledger:
             require_run(connection, finish.run_id)
             require_attempt(connection, finish.attempt_id)
             connection.execute(upsert.on_conflict_do_update(index_elements=keys, set_=rest))
+
+    def forget_finishes(self, keys: Collection[str]) -> int:
+        """Forget finishes that name any of these keys, before their files are deleted: they can be made again for free.
+
+        Returns:
+            How many were forgotten.
+        """
+        with self._database.write() as connection:
+            return forget_finishes(connection, keys)
 
     def pictures(self, game: str) -> list[Picture]:
         """Read every attempt of a game that has a stored picture, kept or rejected.

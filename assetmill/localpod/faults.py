@@ -67,6 +67,12 @@ class Kind(StrEnum):
     WRONG_SIZE_IMAGE = "wrong_size_image"
     BLANK_IMAGE = "blank_image"
     JPEG_AS_PNG = "jpeg_as_png"
+    CMYK_JPEG = "cmyk_jpeg"
+    PALETTE_PNG = "palette_png"
+    DEEP_PNG = "deep_png"
+    APNG = "apng"
+    EXIF_ROTATED = "exif_rotated"
+    HUGE_HEADER = "huge_header"
 
     EXPIRY = "expiry"
     LATE_PROGRESS = "late_progress"
@@ -119,6 +125,12 @@ SPECS: Final[Mapping[Kind, Spec]] = MappingProxyType(
         Kind.WRONG_SIZE_IMAGE: _spec(Stage.RESULT, "count"),
         Kind.BLANK_IMAGE: _spec(Stage.RESULT, "count", "transparent"),
         Kind.JPEG_AS_PNG: _spec(Stage.RESULT, "count"),
+        Kind.CMYK_JPEG: _spec(Stage.RESULT, "count"),
+        Kind.PALETTE_PNG: _spec(Stage.RESULT, "count"),
+        Kind.DEEP_PNG: _spec(Stage.RESULT, "count"),
+        Kind.APNG: _spec(Stage.RESULT, "count"),
+        Kind.EXIF_ROTATED: _spec(Stage.RESULT, "count"),
+        Kind.HUGE_HEADER: _spec(Stage.RESULT, "count"),
         Kind.EXPIRY: _spec(Stage.END, seconds=0.0),
         Kind.LATE_PROGRESS: _spec(Stage.END, "seconds"),
     }

@@ -7,23 +7,20 @@ shape is left alone. The mark of a draft stays where it was.
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from PIL import Image
-from PIL.PngImagePlugin import PngImageFile, PngInfo
+from PIL.Image import DecompressionBombError
 
 from assetmill.localpod.faults import Kind, Rule
 from assetmill.localpod.limits import fits
+from assetmill.localpod.odd_pictures import REDRAWN, opened
 
 HTML_PAGE: Final = (
     b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head>\n"
     b"<body><center><h1>502 Bad Gateway</h1></center><hr><center>cloudflare</center></body></html>\n"
 )
-
-_REDRAWN: Final = frozenset({Kind.WRONG_SIZE_IMAGE, Kind.BLANK_IMAGE, Kind.JPEG_AS_PNG})
 
 Spoiler = Callable[[bytes, Rule], bytes]
 
@@ -37,7 +34,7 @@ def can_spoil(rule: Rule, output: Any) -> bool:
     if rule.kind is Kind.OVERSIZE_RESULT:
         return not fits(output, rule.size_bytes or 0)
     images = _images(output)
-    if rule.kind in _REDRAWN:
+    if rule.kind in REDRAWN:
         return bool(images) and all(_opens(one["data"]) for one in images)
     return len(images) > (rule.kind is Kind.REORDERED_OUTPUTS)
 
@@ -67,8 +64,8 @@ def _images(output: Any) -> list[Any]:
 def _opens(data: Any) -> bool:
     """Whether this is a whole picture: only one that can be opened can be drawn anew."""
     try:
-        _opened(base64.b64decode(data))
-    except (ValueError, TypeError, OSError, SyntaxError, Image.DecompressionBombError):
+        opened(base64.b64decode(data))
+    except (ValueError, TypeError, OSError, SyntaxError, DecompressionBombError):
         return False
     return True
 
@@ -97,47 +94,6 @@ def _page(_data: bytes, _rule: Rule) -> bytes:
     return HTML_PAGE
 
 
-def _wrong_size(data: bytes, _rule: Rule) -> bytes:
-    image = _opened(data)
-    return _png(image.resize((max(1, image.width // 2), image.height + 1)), image)
-
-
-def _blank(data: bytes, rule: Rule) -> bytes:
-    """Wholly black, or wholly transparent; an alpha channel that was there stays, opaque."""
-    image = _opened(data)
-    if rule.transparent:
-        return _png(Image.new("RGBA", image.size, (0, 0, 0, 0)), image)
-    alpha = image.mode in ("RGBA", "LA", "PA")
-    return _png(Image.new("RGBA" if alpha else "RGB", image.size, "black"), image)
-
-
-def _jpeg(data: bytes, _rule: Rule) -> bytes:
-    buffer = io.BytesIO()
-    _opened(data).convert("RGB").save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
-def _opened(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image
-
-
-def _png(image: Image.Image, source: Image.Image) -> bytes:
-    chunks = PngInfo()
-    for key, text in (source.text if isinstance(source, PngImageFile) else {}).items():
-        chunks.add_text(key, text)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=chunks, compress_level=1)
-    return buffer.getvalue()
-
-
 _SPOILERS: Final[Mapping[Kind, Spoiler]] = MappingProxyType(
-    {
-        Kind.TRUNCATED_IMAGE: _truncated,
-        Kind.NOT_AN_IMAGE: _page,
-        Kind.WRONG_SIZE_IMAGE: _wrong_size,
-        Kind.BLANK_IMAGE: _blank,
-        Kind.JPEG_AS_PNG: _jpeg,
-    }
+    {Kind.TRUNCATED_IMAGE: _truncated, Kind.NOT_AN_IMAGE: _page, **REDRAWN}
 )

@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from assetmill.manifest.models import AUTOTILE_CELLS, MAX_SIDE, AssetBase, Grid, PackInfo, Parallax, Qa, Sheet
+from assetmill.manifest.models import (
+    AUTOTILE_CELLS,
+    MAX_SIDE,
+    AssetBase,
+    Entity,
+    Grid,
+    PackInfo,
+    Parallax,
+    Qa,
+    Sheet,
+    TitleHero,
+)
 from assetmill.manifest.problems import nearest_name
 
 _BELONGS = {
@@ -37,10 +48,28 @@ def asset_flaws(asset: AssetBase, pack: PackInfo | None) -> Iterator[Flaw]:
     """Every rule that an asset breaks by itself; `pack` is None when the pack could not be read."""
     if asset.post.palette == "pack" and pack is not None and not pack.palette:
         yield Flaw(("post", "palette"), "the pack has no palette: give `pack.palette`, or palette none")
+    yield from _padding_flaws(asset)
     if isinstance(asset, Parallax):
         yield from _twice([layer.id for layer in asset.layers], ("layers",), "id", "layer")
     if isinstance(asset, Sheet):
         yield from _sheet_flaws(asset)
+
+
+def _padding_flaws(asset: AssetBase) -> Iterator[Flaw]:
+    """Padding that leaves no pixel for the picture: it would come out as a dot, or not as it was asked for."""
+    post = asset.post
+    if isinstance(asset, Entity):
+        width, height = asset.silhouette.canvas
+    elif isinstance(asset, TitleHero) and asset.transparent:
+        width, height = asset.width, asset.height
+    else:
+        return
+    cells = -(-min(width, height) // post.pixel_scale)  # padding is kept in whole squares of pixel art
+    most = (cells - 1) // 2 * post.pixel_scale
+    if post.pad > most:
+        art = f" drawn in squares of {post.pixel_scale}" if post.pixel_scale > 1 else ""
+        message = f"{post.pad} px on each side leave nothing of a picture of {width}x{height} px{art}"
+        yield Flaw(("post", "pad"), message, expected=f"at most {most}")
 
 
 def qa_flaws(qa: Qa) -> Iterator[Flaw]:

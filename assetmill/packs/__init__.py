@@ -3,23 +3,30 @@
 Works on any Store. Nothing here makes or judges a picture, and nothing here knows a price or a prompt.
 """
 
-from assetmill.packs.blobs import BlobRef, put_blob
-from assetmill.packs.index import PackAsset, PackIndex, PackLayer, carry_over, merge
+from assetmill.packs.blobs import BlobRef, NewBlob, keep_many, put_blob
+from assetmill.packs.index import Box, PackAsset, PackIndex, PackLayer, Placement, Rival, carry_over, merge
 from assetmill.packs.keys import blob_key, gallery_key, history_key, index_key, latest_key, receipt_key
-from assetmill.packs.publish import Pointer, Published, load_latest, publish
+from assetmill.packs.pointers import Pointer
+from assetmill.packs.publish import Patience, Published, load_latest, publish
 
 __all__ = [
     "BlobRef",
+    "Box",
+    "NewBlob",
     "PackAsset",
     "PackIndex",
     "PackLayer",
+    "Patience",
+    "Placement",
     "Pointer",
     "Published",
+    "Rival",
     "blob_key",
     "carry_over",
     "gallery_key",
     "history_key",
     "index_key",
+    "keep_many",
     "latest_key",
     "load_latest",
     "merge",

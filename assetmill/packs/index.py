@@ -21,6 +21,9 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Side = Annotated[int, Field(ge=1)]
 
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)  # before any picture whose time is known
+
+
 def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
@@ -63,6 +66,14 @@ class Placement(Record):
     at: Box = Field(description="Where it lies in the published picture.")
 
 
+class Rival(Record):
+    """A picture that lost: two runs published the asset at once, and the one ordered later stands."""
+
+    run: str = Field(description="Run that made the picture that does not stand.")
+    file: BlobKey = Field(description="Where that picture is, for as long as somebody needs it.")
+    made_at: Moment | None = Field(None, description="When it was ordered.")
+
+
 class PackAsset(Record):
     """One published asset."""
 
@@ -84,6 +95,8 @@ class PackAsset(Record):
     )
     exports: tuple[str, ...] = Field((), description="Formats that the manifest asked for.")
     placement: Placement | None = Field(None, description="Where the trimmed picture lies in its canvas.")
+    smooth: bool = Field(True, description="Whether engines should filter when they scale; false for pixel art.")
+    over: Rival | None = Field(None, description="What it stands over, if two runs published it at once.")
 
     @model_validator(mode="after")
     def _file_is_named_by_its_hash(self) -> PackAsset:
@@ -100,9 +113,9 @@ class PackAsset(Record):
             yield self.sheet
 
     def same_as(self, other: PackAsset | None) -> bool:
-        """Whether a game would see no difference; which run made it does not count."""
+        """Whether a game would see no difference; when and by whom it was made does not count, nor over what."""
         return other is not None and self == other.model_copy(
-            update={"made_in_run": self.made_in_run, "made_at": self.made_at}
+            update={"made_in_run": self.made_in_run, "made_at": self.made_at, "over": self.over}
         )
 
 
@@ -148,6 +161,11 @@ class PackIndex(Record):
             and all(asset.same_as(other.assets[name]) for name, asset in self.assets.items())
         )
 
+    @property
+    def rivals(self) -> dict[str, Rival]:
+        """What was published at once with what stands now, by asset id."""
+        return {name: asset.over for name, asset in self.assets.items() if asset.over is not None}
+
 
 def carry_over(
     previous: PackIndex | None, fresh: Mapping[str, PackAsset], wanted: Collection[str]
@@ -171,23 +189,38 @@ def merge(base: PackIndex | None, theirs: PackIndex, ours: PackIndex) -> PackInd
     """Our index brought on top of one that was published meanwhile.
 
     An asset that we changed, added or took out since `base` is as we have it; any other is as they have it.
-    Where both sides changed the same asset, ours is the later one and stands. Pictures that are the same keep
-    the run that first published them.
+    Where both sides made the same asset anew, the picture that was ordered later stands, whoever publishes it
+    last, and says in `over` which one it beat; ours stands if both were ordered at the same time. Pictures that
+    are the same keep the run that first published them.
 
     Args:
         base: the index that ours started from; None if there was none.
         theirs: the index that is published now.
-        ours: the index to publish.
+        ours: the index to publish. Its `files` stay as they are: whoever made them has to make them again.
     """
     before = {} if base is None else base.assets
     assets: dict[str, PackAsset] = {}
     for name in {**theirs.assets, **ours.assets}:
-        mine, other, old = ours.assets.get(name), theirs.assets.get(name), before.get(name)
-        chosen = other if _same(mine, old) or _same(mine, other) else mine
+        chosen = _chosen(before.get(name), theirs.assets.get(name), ours.assets.get(name))
         if chosen is not None:
             assets[name] = chosen
     return ours.model_copy(update={"assets": assets})
 
 
+def _chosen(old: PackAsset | None, other: PackAsset | None, mine: PackAsset | None) -> PackAsset | None:
+    """Which version of one asset is published, None for none."""
+    if _same(mine, old) or _same(mine, other):
+        return other
+    if mine is None or other is None or _same(other, old):
+        return None if mine is None else mine.model_copy(update={"over": None})
+    winner, loser = (other, mine) if _ordered(other) > _ordered(mine) else (mine, other)
+    rival = Rival(run=loser.made_in_run, file=loser.file, made_at=loser.made_at)
+    return winner.model_copy(update={"over": rival})
+
+
 def _same(one: PackAsset | None, other: PackAsset | None) -> bool:
     return other is None if one is None else one.same_as(other)
+
+
+def _ordered(asset: PackAsset) -> datetime:
+    return asset.made_at or _LONG_AGO

@@ -61,7 +61,12 @@ def history_key(game: str, channel: str, at: datetime, sha256: str) -> str:
     _check(_SHA256, sha256, "a SHA-256 of 64 hex digits")
     utc = at.astimezone(UTC)
     stamp = f"{utc:%Y%m%dT%H%M%S}.{utc.microsecond // 1000:03d}Z"
-    return f"{_channel(game, channel)}/history/{stamp}-{sha256[:SHORT_HASH]}.json"
+    return f"{history_prefix(game, channel)}{stamp}-{sha256[:SHORT_HASH]}.json"
+
+
+def history_prefix(game: str, channel: str) -> str:
+    """What the keys of all records of a channel start with."""
+    return f"{_channel(game, channel)}/history/"
 
 
 def gallery_key(game: str, run_id: str) -> str:

@@ -6,49 +6,53 @@ changed nothing for the game, and trying again finds its own work done. `latest.
 overwritten: when another run has published meanwhile, its assets are kept and only ours are put on top.
 
 Nothing here deletes what a published index may name, and `latest.json` is written at most once a publish:
-R2 takes one write a second to a key.
+R2 takes one write a second to a key. However many assets there are, a pack that did not change costs two
+reads, and one that did some twenty requests and one listing.
 """
 
 from __future__ import annotations
 
-import posixpath
-from contextlib import suppress
-from dataclasses import dataclass
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeVar
 
-from pydantic import ValidationError
-
-from assetmill.errors import Conflict, KeyMissing, StorageError, UsageError
-from assetmill.packs.blobs import IMMUTABLE, keep, missing_blobs
-from assetmill.packs.index import Moment, PackIndex, Record, merge
-from assetmill.packs.keys import history_key, index_key, latest_key, sha256_of
+from assetmill.errors import Conflict, StorageError, StoreBusy, UsageError
+from assetmill.packs.blobs import NewBlob, keep, keep_many, missing_blobs
+from assetmill.packs.index import PackIndex, merge
+from assetmill.packs.keys import index_key, latest_key, sha256_of
+from assetmill.packs.pointers import JSON_TYPE, Current, Stored, not_before, point_at, read_current
 from assetmill.storage.base import Store
 
-JSON_TYPE = "application/json"
-NO_CACHE = "no-cache"
-ATTEMPTS = 8  # each lost exchange means that another run has just published
-RESTORE_HINT = "restore the file, or point latest.json at an older index of the history"
-
-_Model = TypeVar("_Model", bound="Record")
+PackFiles = Callable[[PackIndex], Mapping[str, bytes]]
+SHOWN = 5
 
 
-class Pointer(Record):
-    """What `latest.json` and every history record hold.
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a publish goes on trying while others publish too.
 
-    `index` is relative to the file that holds it, so it resolves on any host.
+    A lost exchange means that another run has just published, so runs that publish once each can take the
+    pointer from us no more often than there are of them.
+
+    Args:
+        attempts: exchanges that are tried.
+        shortest_s: the first wait is at most this long, and each further one at most twice as long as the last.
+        longest_s: no wait is longer; twice the time in which R2 takes one write to a key.
+        sleep: waits for a number of seconds; publishing blocks a thread, so this does.
+        random: source of jitter.
     """
 
-    version: Literal[1] = 1
-    game: str
-    pack: str
-    run_id: str
-    index: str
-    published_at: Moment
+    attempts: int = 64
+    shortest_s: float = 0.05
+    longest_s: float = 2.0
+    sleep: Callable[[float], None] = time.sleep
+    random: random.Random = field(default_factory=random.Random)
 
-    def encoded(self) -> bytes:
-        """The pointer as it is stored: UTF-8 JSON."""
-        return self.model_dump_json(indent=1).encode()
+    def wait(self, lost: int) -> None:
+        """Wait after `lost` exchanges, a random time so that rivals do not meet again."""
+        self.sleep(self.random.uniform(0, min(self.longest_s, self.shortest_s * 2 ** min(lost, 32))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +74,26 @@ class Published:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Current:
-    index: PackIndex
-    index_key: str
-    etag: str
-
-
 def load_latest(store: Store, game: str, channel: str) -> PackIndex | None:
     """The pack that is published now, or None when the channel has none.
 
     Raises:
         StorageError: the store failed, or what it holds is damaged or of a newer format.
     """
-    current = _current(store, game, channel)
+    current = read_current(store, game, channel)
     return None if current is None else current.index
 
 
 def publish(
-    store: Store, *, game: str, channel: str, index: PackIndex, base: PackIndex | None, now: datetime
+    store: Store,
+    *,
+    game: str,
+    channel: str,
+    index: PackIndex,
+    base: PackIndex | None,
+    now: datetime,
+    pack_files: PackFiles | None = None,
+    patience: Patience | None = None,
 ) -> Published:
     """Make a pack current, once everything it names is in the store; if nothing changed, write nothing.
 
@@ -101,8 +106,11 @@ def publish(
         channel: which of the game's pointers to move.
         index: the pack.
         base: the index that `index` was carried over from, as `load_latest` gave it. What others published
-            since is kept.
+            since is kept (see merge).
         now: time of the publish, with its timezone; names the history record.
+        pack_files: makes the JSON documents of the whole pack, by role, from the index as it will be
+            published. They may depend on its assets only: what differs each time would be a change each time.
+        patience: how long to try while others publish; the usual if None.
 
     Raises:
         Conflict: other runs published without pause; try again.
@@ -111,83 +119,62 @@ def publish(
     """
     if index.game != game:
         raise UsageError(f"the index is of game {index.game}, not {game}")
-    for _ in range(ATTEMPTS):
-        current = _current(store, game, channel)
-        if current is not None:
-            _refuse_other_pack(current.index, index, channel)
-        merged = index if current is None else merge(base, current.index, index)
-        if current is not None and merged.same_as(current.index):
+    patience = patience or Patience()
+    for lost in range(patience.attempts):
+        if lost:
+            patience.wait(lost - 1)
+        current = read_current(store, game, channel)
+        merged, documents = _merged(current, base, index, channel, pack_files)
+        if current is not None and merged.same_as(current.index) and merged.rivals == current.index.rivals:
             return Published(current.index, current.index_key, None, latest_key(game, channel), changed=False)
-        published = _advance(store, channel, merged, None if current is None else current.etag, now)
+        try:
+            published = _advance(store, channel, merged, documents, current, now)
+        except StoreBusy:  # R2 says so when several write the same key within a second
+            if lost + 1 == patience.attempts:
+                raise
+            continue
         if published is not None:
             return published
     raise Conflict(
-        f"{latest_key(game, channel)} changed {ATTEMPTS} times while this pack was being published",
+        f"{latest_key(game, channel)} changed {patience.attempts} times while this pack was being published",
         hint="run again: everything made is kept, and publishing costs nothing",
     )
 
 
-def _advance(store: Store, channel: str, index: PackIndex, etag: str | None, now: datetime) -> Published | None:
-    """Write index, history and pointer; None when somebody else moved the pointer first."""
+def _merged(
+    current: Current | None, base: PackIndex | None, index: PackIndex, channel: str, pack_files: PackFiles | None
+) -> tuple[PackIndex, tuple[NewBlob, ...]]:
+    """The index to publish, and the documents of the whole pack that it names."""
+    if current is not None:
+        _refuse_other_pack(current.index, index, channel)
+    merged = index if current is None else merge(base, current.index, index)
+    if pack_files is None:
+        return merged, ()
+    made = {role: NewBlob(data, "json", JSON_TYPE) for role, data in pack_files(merged).items()}
+    files = {role: document.key for role, document in made.items()}
+    return merged.model_copy(update={"files": files}), tuple(made.values())
+
+
+def _advance(
+    store: Store,
+    channel: str,
+    index: PackIndex,
+    documents: tuple[NewBlob, ...],
+    current: Current | None,
+    now: datetime,
+) -> Published | None:
+    """Write documents, index, history and pointer; None when somebody else moved the pointer first."""
+    keep_many(store, documents)
     _refuse_missing_blobs(store, index)
     encoded = index.encoded()
     sha256 = sha256_of(encoded)
-    key, latest = index_key(index.game, sha256), latest_key(index.game, channel)
-    record = history_key(index.game, channel, now, sha256)
-    keep(store, key, encoded, content_type=JSON_TYPE)
-    with suppress(Conflict):  # the same index at the same time is this very publish, tried before
-        store.create(record, _pointer(index, key, record, now), content_type=JSON_TYPE, cache_control=IMMUTABLE)
-    pointer = _pointer(index, key, latest, now)
-    try:
-        store.swap(latest, pointer, etag=etag, content_type=JSON_TYPE, cache_control=NO_CACHE)
-    except Conflict:
-        if not _holds(store, latest, pointer):  # if it does, the write was ours and only its answer was lost
-            store.delete(record)
-            return None
-    return Published(index, key, record, latest, changed=True)
-
-
-def _pointer(index: PackIndex, key: str, holder: str, now: datetime) -> bytes:
-    """Bytes of a pointer to the index at `key`, relative to the key that will hold them."""
-    relative = posixpath.relpath(key, posixpath.dirname(holder))
-    pointer = Pointer(game=index.game, pack=index.pack, run_id=index.run_id, index=relative, published_at=now)
-    return pointer.encoded()
-
-
-def _holds(store: Store, key: str, data: bytes) -> bool:
-    try:
-        return store.get(key) == data
-    except KeyMissing:
-        return False
-
-
-def _current(store: Store, game: str, channel: str) -> _Current | None:
-    """The current index with the etag of the pointer that names it."""
-    holder = latest_key(game, channel)
-    try:
-        data, etag = store.read(holder)
-    except KeyMissing:
+    stored = Stored(index, index_key(index.game, sha256), sha256)
+    keep(store, stored.key, encoded, content_type=JSON_TYPE)
+    at = not_before(now, None if current is None else current.pointer.published_at)
+    record = point_at(store, channel, stored, etag=None if current is None else current.etag, at=at)
+    if record is None:
         return None
-    pointer = _parsed(Pointer, data, holder)
-    key = posixpath.normpath(posixpath.join(posixpath.dirname(holder), pointer.index))
-    try:
-        encoded = store.get(key)
-    except KeyMissing:
-        raise StorageError(f"{holder} names {key}, which is gone", hint=RESTORE_HINT) from None
-    if index_key(game, sha256_of(encoded)) != key:
-        raise StorageError(f"{key} is damaged: its bytes do not have the hash in its name", hint=RESTORE_HINT)
-    return _Current(_parsed(PackIndex, encoded, key), key, etag)
-
-
-def _parsed(model: type[_Model], data: bytes, key: str) -> _Model:
-    try:
-        return model.model_validate_json(data)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise StorageError(
-            f"{key} cannot be read{f' at {where}' if where else ''}: {error.errors()[0]['msg']}",
-            hint="written by a newer assetmill, or damaged",
-        ) from None
+    return Published(index, stored.key, record, latest_key(index.game, channel), changed=True)
 
 
 def _refuse_other_pack(current: PackIndex, index: PackIndex, channel: str) -> None:
@@ -201,9 +188,16 @@ def _refuse_other_pack(current: PackIndex, index: PackIndex, channel: str) -> No
 def _refuse_missing_blobs(store: Store, index: PackIndex) -> None:
     missing = missing_blobs(store, index.blobs())
     if missing:
-        gone = set(missing)
-        names = [name for name, asset in index.assets.items() if not gone.isdisjoint(asset.blobs())]
+        names = users_of(index, missing)
         raise StorageError(
-            f"not published: {len(missing)} files of {', '.join(names[:5])} are not in the store, first {missing[0]}",
+            f"not published: {len(missing)} files of {', '.join(names[:SHOWN])} are not in the store, "
+            f"first {missing[0]}",
             hint="restore them, or run these assets again",
         )
+
+
+def users_of(index: PackIndex, keys: list[str]) -> list[str]:
+    """Ids of the assets that need any of these blobs; `the whole pack` for files of it."""
+    wanted = set(keys)
+    names = [name for name, asset in index.assets.items() if not wanted.isdisjoint(asset.blobs())]
+    return names if wanted.isdisjoint(index.files.values()) else [*names, "the whole pack"]

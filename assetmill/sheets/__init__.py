@@ -1,6 +1,7 @@
-"""Sheets: where each cell lies, and the AssetSheet JSON that tells the game.
+"""Sheets: where each cell lies, what is in it, and how games are told.
 
-Positions follow from the manifest's layout alone. Nothing here looks at pixels.
+Positions follow from the manifest's layout alone. `atlas` looks at the finished picture, cuts it up and packs it;
+it is imported by its own name, because plans import this package and must start without an image library.
 """
 
 from assetmill.sheets.cells import Cell, cells_of, scaled, sheet_size

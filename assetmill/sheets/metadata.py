@@ -1,8 +1,9 @@
 """The canonical AssetSheet JSON: what a game needs to cut a sheet and play it.
 
 The form is the studio's own `AssetSheet` type: `entries` is a record of id -> {id, region {x, y, w, h},
-pivot}, and each kind adds its part (animations, tiles, groups). Regions follow from the layout, scaled
-to the size of the picture as it was decoded; no size is ever assumed.
+pivot}, and each kind adds its part (animations, tiles, groups). It is about the picture in its layout,
+not about the packed pages. `layout` is what the manifest asked for; regions, pivots, tile sizes and borders
+are scaled to the size of the picture as it was decoded; no size is ever assumed.
 
 Beyond that type, each addition optional for a reader: animations carry `direction` and `durationsMs`;
 tiles carry `entryId`, and their sheet `autotile`; the kind ui_component, which the type does not know,
@@ -41,7 +42,7 @@ def asset_sheet(
         created_at: aware time; written as milliseconds since 1970.
         with_prompts: write the prompt of each cell that has words of its own; False leaves them out.
     """
-    cells, size = cells_of(sheet), sheet_size(sheet)
+    cells, size, tags = cells_of(sheet), sheet_size(sheet), tags_of(sheet)
     regions = {cell.id: _region(cell, size, image_size) for cell in cells}
     return {
         "id": sheet.id,
@@ -52,7 +53,9 @@ def asset_sheet(
         "imageWidth": image_size[0],
         "imageHeight": image_size[1],
         "layout": _layout(sheet),
-        "entries": {cell.id: _entry(sheet, cell, regions[cell.id], with_prompts) for cell in cells},
+        "entries": {
+            cell.id: _entry(sheet, cell, regions[cell.id], tags.get(cell.id, ()), with_prompts) for cell in cells
+        },
         **_kind_part(sheet, cells, regions, image_size, with_prompts),
         "createdAt": int(created_at.timestamp() * 1000),
     }
@@ -75,9 +78,11 @@ def _layout(sheet: Sheet) -> dict[str, Any]:
     return {"type": "strip", "direction": layout.direction, "frameCount": layout.frame_count, **cell}
 
 
-def _entry(sheet: Sheet, cell: Cell, region: dict[str, int], with_prompts: bool) -> dict[str, Any]:
+def _entry(
+    sheet: Sheet, cell: Cell, region: dict[str, int], tags: tuple[str, ...], with_prompts: bool
+) -> dict[str, Any]:
     pivot = {"x": _number(sheet.pivot.x * region["w"]), "y": _number(sheet.pivot.y * region["h"])}
-    entry: dict[str, Any] = {"id": cell.id, "region": region, "pivot": pivot, "tags": _tags(sheet, cell)}
+    entry: dict[str, Any] = {"id": cell.id, "region": region, "pivot": pivot, "tags": list(tags)}
     return entry | _words(sheet, cell.prompt, with_prompts)
 
 
@@ -91,11 +96,15 @@ def _number(value: float) -> float:
     return int(value) if value == int(value) else round(value, 3)
 
 
-def _tags(sheet: Sheet, cell: Cell) -> list[str]:
-    if sheet.kind == "sprite":
-        return [name for name in sheet.animations if cell.id in sheet.frame_ids(name)]
-    tile = sheet.tiles.get(cell.index) if sheet.kind == "tile" else None
-    return list(tile.tags) if tile else []
+def tags_of(sheet: Sheet) -> dict[str, tuple[str, ...]]:
+    """Free words on cells, by cell id: the animations that show a frame, what the manifest says of a tile."""
+    if sheet.kind == "tile":
+        return {tile.name: tile.tags for tile in sheet.tiles.values()}
+    tags: dict[str, tuple[str, ...]] = {}
+    for name in sheet.animations:
+        for frame in dict.fromkeys(sheet.frame_ids(name)):
+            tags[frame] = (*tags.get(frame, ()), name)
+    return tags
 
 
 def _kind_part(
@@ -142,7 +151,12 @@ def _tiles(sheet: Sheet, cells: tuple[Cell, ...], image_size: tuple[int, int]) -
 def _tile(sheet: Sheet, cell: Cell) -> dict[str, Any]:
     tile = sheet.tiles.get(cell.index)
     collision = tile.collision if tile else "none"
-    return {"name": cell.id, "entryId": cell.id, "tags": _tags(sheet, cell), "collision": {"type": collision}}
+    return {
+        "name": cell.id,
+        "entryId": cell.id,
+        "tags": list(tile.tags if tile else ()),
+        "collision": {"type": collision},
+    }
 
 
 def _variation(sheet: Sheet, with_prompts: bool) -> dict[str, Any]:

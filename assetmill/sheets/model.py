@@ -142,15 +142,19 @@ class Spill(Value):
 
     Args:
         frame: whose content it is; None when nobody can tell.
-        pixels: how many solid pixels lie outside.
-        over: by how many pixels it reaches out at the most.
+        pixels: how many of its pixels (haze apart) lie outside its cell; without an owner, outside the cell that holds
+            most of it.
+        over: by how many pixels it reaches out of that cell at the most; of the nearest cell, if it lies in none.
         kept: whether the frame has it back; else it was cut off.
+        into: the other frames whose cells it reached into; without an owner, all frames whose cells it lies in. Specks
+            name none.
     """
 
     frame: str | None
     pixels: Annotated[int, Field(ge=1)]
     over: Annotated[int, Field(ge=1)]
     kept: bool
+    into: tuple[str, ...] = ()
 
 
 class SheetModel(Value):

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from assetmill.errors import StorageError
 
 MAX_KEY_BYTES = 1024  # the limit of S3 and R2
 MAX_PART_BYTES = 255  # the longest file name of the usual file systems
-MAX_METADATA_BYTES = 8192  # the limit of R2
+MAX_METADATA_BYTES = 8000  # R2 keeps 8192, and a store adds a hash and a name of its own
 KEY_HINT = "keys are parts of A-Z a-z 0-9 . _ - joined by single slashes, and no part starts with a dot"
 
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -37,11 +38,14 @@ class ObjectInfo:
         key: where it is.
         size: its length in bytes.
         etag: names its content; None in a listing of a store that would have to read every object for it.
+        modified: when it was written, aware UTC; None where the store does not say. It tells nothing of what
+            the object is, so two objects that differ in nothing else are equal.
     """
 
     key: str
     size: int
     etag: str | None
+    modified: datetime | None = field(default=None, compare=False)
 
 
 class Store(Protocol):
@@ -50,7 +54,8 @@ class Store(Protocol):
     `content_type` and `cache_control` are for whoever serves the objects over HTTP; a store of plain files
     checks and forgets them, so nothing may be known from headers or `metadata` alone.
 
-    Every method raises StorageError when the store cannot be reached, is full, or refuses the key.
+    Every method raises StorageError when the store cannot be reached, is full, or refuses the key; its kinds
+    (StoreRefused, BucketMissing, ClockSkewed, StoreFull, StoreBusy, StoreUnreachable) say what to do.
     """
 
     @property
@@ -144,13 +149,18 @@ def is_key_part(name: str) -> bool:
     return len(name) <= MAX_PART_BYTES and _PART.fullmatch(name) is not None
 
 
+def is_key(name: str) -> bool:
+    """Whether every store takes a name as a key."""
+    return len(name) <= MAX_KEY_BYTES and all(is_key_part(part) for part in name.split("/"))
+
+
 def check_key(key: str) -> str:
     """Return a key that every store accepts.
 
     Raises:
         StorageError: too long, empty, or with parts that a file system or a signature would stumble over.
     """
-    if len(key) > MAX_KEY_BYTES or not all(is_key_part(part) for part in key.split("/")):
+    if not is_key(key):
         raise StorageError(f"not a storage key: {key[:200]!r}", hint=KEY_HINT)
     return key
 
@@ -170,7 +180,7 @@ def check_headers(content_type: str, cache_control: str | None, metadata: Mappin
     """Refuse headers that an HTTP store could not send, on every store alike.
 
     Raises:
-        StorageError: no content type, text that a header cannot hold, or more metadata than R2 keeps.
+        StorageError: no content type, text that a header cannot hold, or more metadata than R2 would keep.
     """
     if not _CONTENT_TYPE.fullmatch(content_type):
         raise StorageError(f"not a content type: {content_type!r}", hint="write it like image/png")

@@ -18,14 +18,16 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from assetmill.errors import Conflict, KeyMissing, StorageError
+from assetmill.errors import Conflict, KeyMissing, StorageError, StoreFull
 from assetmill.storage.base import ObjectInfo, Store, check_headers, check_key, check_prefix, is_key_part
 
 LOCKS = ".locks"  # at most 256 small files: keys share them by hash
 SWAP_HINT = "read it again and decide anew"
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _HINTS = {
     errno.ENOSPC: "the disk is full: free some space or choose another store",
@@ -141,9 +143,10 @@ class FileStore(Store):
         """Size and etag of an object, or None when there is none."""
         try:
             data, etag = self.read(key)
-        except KeyMissing:
+            modified = _moment(self._path(key).stat())
+        except (KeyMissing, FileNotFoundError):
             return None
-        return ObjectInfo(key, len(data), etag)
+        return ObjectInfo(key, len(data), etag, modified)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Objects whose key starts with `prefix`, in the order of their keys, without etags."""
@@ -198,6 +201,11 @@ class FileStore(Store):
             os.close(handle)
 
 
+def _moment(stat: os.stat_result) -> datetime:
+    """When a file was written."""
+    return datetime.fromtimestamp(stat.st_mtime, UTC)
+
+
 def _etag(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -213,7 +221,8 @@ def _told(subject: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise StorageError(f"{subject}: {reason}", hint=_HINTS.get(error.errno or 0, "")) from error
+        kind = StoreFull if error.errno in _FULL else StorageError
+        raise kind(f"{subject}: {reason}", hint=_HINTS.get(error.errno or 0, "")) from error
 
 
 def _link(temporary: Path, path: Path, key: str) -> None:
@@ -271,6 +280,7 @@ def _info(entry: os.DirEntry[str], key: str) -> ObjectInfo | None:
     try:
         if not entry.is_file(follow_symlinks=False):
             return None
-        return ObjectInfo(key, entry.stat(follow_symlinks=False).st_size, None)
+        stat = entry.stat(follow_symlinks=False)
+        return ObjectInfo(key, stat.st_size, None, _moment(stat))
     except FileNotFoundError:
         return None

@@ -10,8 +10,11 @@ from pydantic import TypeAdapter
 
 from assetmill.errors import ResultInvalid
 from assetmill.finishing import colour, finish, finish_fields
+from assetmill.finishing.edges import defringe
+from assetmill.finishing.result import Placement
 from assetmill.images import is_png, read_text
 from assetmill.manifest.models import Asset, Pack
+from assetmill.packs import index
 
 RED, BLUE = (220, 40, 40, 255), (40, 60, 220, 255)
 PALETTE = ("#f2cf3f", "#d8403a", "#2f4379")
@@ -195,8 +198,176 @@ def test_padding_stays_free_on_each_side(trim: bool) -> None:
     assert max(alpha[:10].max(), alpha[-10:].max(), alpha[:, :10].max(), alpha[:, -10:].max()) == 0
 
 
-def test_padding_larger_than_the_canvas_leaves_a_picture() -> None:
+def test_padding_larger_than_the_canvas_which_no_manifest_may_ask_for_still_ends_in_a_picture() -> None:
     assert finished_image(raw_asset(post={"pad": 512}), RAWS["entity"]).size == (128, 128)
+
+
+@pytest.mark.parametrize("side", (64, 100, 128, 255))
+@pytest.mark.parametrize("box", ((20, 30, 80, 90), (60, 10, 100, 250), (3, 100, 250, 140), (0, 0, 255, 255)))
+def test_a_trimmed_square_entity_fills_nine_tenths_of_its_canvas(box: tuple[int, int, int, int], side: int) -> None:
+    """What the game runtime assumes of square textures."""
+    asset = raw_asset(post={"trim": True}, silhouette={"canvas": [side, side]})
+    alpha = finished_image(asset, {"image": raw_png(cutout((256, 256), box))}).getchannel("A")
+    seen = alpha.point([0] * 8 + [255] * 248).getbbox()
+    assert seen is not None
+    left, top, right, bottom = seen
+    assert max(right - left, bottom - top) == pytest.approx(0.9 * side, abs=1)
+    assert abs(left - (side - right)) <= 1
+    assert abs(top - (side - bottom)) <= 1
+
+
+def test_a_picture_that_is_not_trimmed_stays_as_large_as_it_was_drawn() -> None:
+    image = finished_image(raw_asset(), {"image": raw_png(cutout((256, 256), (20, 30, 80, 90)))})
+    left, top, right, bottom = solid_box(image)
+    assert (left, top) == (pytest.approx(10, abs=1), pytest.approx(15, abs=1))
+    assert (right - left, bottom - top) == (pytest.approx(30, abs=1), pytest.approx(30, abs=1))
+
+
+def placed(asset: Asset, raw: Image.Image) -> tuple[Image.Image, Placement]:
+    made = finish(asset, raw_pack(qa={"max_coverage": 1}), {"image": raw_png(raw)})
+    with Image.open(BytesIO(made.files["image"].data)) as opened:
+        opened.load()
+        return opened.copy(), made.placements["image"]
+
+
+def back(image: Image.Image, placement: Placement) -> Image.Image:
+    """The finished picture put back where it was drawn."""
+    x, y, w, h = placement.at
+    left, top, width, height = placement.crop
+    restored = Image.new("RGBA", placement.source)
+    restored.paste(image.crop((x, y, x + w, y + h)).resize((width, height), Image.Resampling.BILINEAR), (left, top))
+    return restored
+
+
+@pytest.mark.parametrize(
+    ("fields", "coarse"),
+    (
+        ({"post": {"trim": True}}, 1),
+        ({"post": {"trim": True, "pad": 20}}, 1),
+        ({"post": {"trim": True, "fit": "stretch"}}, 1),
+        ({"post": {"trim": True, "fit": "cover"}, "silhouette": {"canvas": [128, 64]}}, 1),
+        ({"post": {"trim": True, "fit": "cover"}, "silhouette": {"canvas": [64, 128]}}, 1),
+        ({"post": {"trim": True, "pixel_scale": 2}}, 2),
+        ({"post": {"trim": True, "pixel_scale": 5}, "silhouette": {"canvas": [128, 96]}}, 5),
+        ({"post": {"trim": True, "pixel_scale": 5}, "silhouette": {"canvas": [128, 128], "fill": 1.0}}, 5),
+    ),
+)
+def test_a_trimmed_picture_can_be_put_back_where_it_was_drawn(fields: dict[str, Any], coarse: int) -> None:
+    raw = cutout((256, 192), (90, 20, 230, 150))
+    asset = raw_asset(**fields)
+    image, placement = placed(asset, raw)
+    assert placement.source == (256, 192)
+    left, top, width, height = placement.crop
+    x, y, w, h = placement.at
+    assert 89 <= left < left + width <= 232
+    assert 19 <= top < top + height <= 152
+    assert 0 <= x < x + w <= image.width
+    assert 0 <= y < y + h <= image.height
+    assert placement.at[0] % coarse == placement.at[1] % coarse == 0
+    restored = np.asarray(back(image, placement).getchannel("A"), int)
+    drawn = np.asarray(raw.getchannel("A"), int) * (restored > 0)  # `cover` cuts some off
+    solid = (restored > 200).sum() / max(1, (drawn > 200).sum())
+    assert solid == pytest.approx(1, abs=0.05 * coarse)
+    middle = (slice(top + height // 3, top + 2 * height // 3), slice(left + width // 3, left + 2 * width // 3))
+    moved = np.abs(np.asarray(back(image, placement), int)[middle] - np.asarray(raw, int)[middle])[..., :3]
+    assert moved.mean() < 6 * coarse
+
+
+def test_a_placement_is_what_a_pack_index_holds() -> None:
+    _, placement = placed(raw_asset(post={"trim": True}), cutout())
+    kept = index.Placement.model_validate_json(json.dumps(placement.as_json()))
+    assert kept.source == placement.source
+    assert (kept.crop.x, kept.crop.y, kept.crop.w, kept.crop.h) == placement.crop
+    assert (kept.at.x, kept.at.y, kept.at.w, kept.at.h) == placement.at
+
+
+def test_only_trimmed_cutouts_have_a_placement() -> None:
+    for asset_type in GIVEN:
+        assert not finish(raw_asset(asset_type), raw_pack(), RAWS[asset_type]).placements
+    for asset_type in ("background", "parallax"):
+        assert not finish(raw_asset(asset_type, post={"trim": True}), raw_pack(), RAWS[asset_type]).placements
+    trimmed = raw_asset("title_hero", post={"trim": True})
+    assert set(finish(trimmed, raw_pack(), RAWS["title_hero"]).placements) == {"image"}
+
+
+def test_a_picture_that_was_turned_is_placed_as_it_is_seen() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = BytesIO()
+    cutout((192, 256)).save(out, "PNG", exif=exif)
+    made = finish(raw_asset(post={"trim": True}), raw_pack(), {"image": out.getvalue()})
+    assert made.placements["image"].source == (256, 192)
+
+
+@pytest.mark.parametrize("resample", ("lanczos", "bicubic", "bilinear", "box", "nearest"))
+@pytest.mark.parametrize("hidden", ((0, 0, 0, 0), (255, 255, 255, 0), (0, 255, 0, 0)))
+@pytest.mark.parametrize("side", (37, 128, 300))
+def test_no_hidden_colour_bleeds_into_an_edge(resample: str, hidden: tuple[int, ...], side: int) -> None:
+    raw = Image.new("RGBA", (128, 128), hidden)
+    raw.paste((200, 100, 50, 255), (31, 31, 97, 97))
+    asset = raw_asset(post={"resample": resample}, silhouette={"canvas": [side, side]})
+    levels = np.asarray(finished_image(asset, {"image": raw_png(raw)}), int)
+    shown = levels[levels[..., 3] >= 64][:, :3]
+    assert np.abs(shown - (200, 100, 50)).max() <= 3
+    faint = levels[(levels[..., 3] > 0) & (levels[..., 3] < 64)]  # where a level of alpha is worth more than one
+    assert (np.abs(faint[:, :3] - (200, 100, 50)) <= 2 + 255 / faint[:, 3:]).all()
+
+
+def rimmed(rim: tuple[int, int, int] = (255, 255, 255), width: int = 2) -> Image.Image:
+    """A red square, its edge half transparent in the colour of the ground that it was cut from."""
+    picture = Image.new("RGBA", (128, 128), (*rim, 0))
+    for step in range(width, 0, -1):
+        picture.paste((*rim, 220 // step), (32 - step, 32 - step, 96 + step, 96 + step))
+    picture.paste(RED, (32, 32, 96, 96))
+    return picture
+
+
+@pytest.mark.parametrize("rim", ((255, 255, 255), (0, 0, 0)))
+def test_defringe_takes_the_rim_away_and_leaves_alpha(rim: tuple[int, int, int]) -> None:
+    before = rimmed(rim)
+    after = np.asarray(defringe(before))
+    assert np.array_equal(after[..., 3], np.asarray(before)[..., 3])
+    assert {tuple(pixel) for pixel in after[after[..., 3] > 0][:, :3].tolist()} == {RED[:3]}
+
+
+def test_defringe_is_done_when_asked_for_and_only_then() -> None:
+    def whitest(**post: Any) -> int:
+        levels = np.asarray(finished_image(raw_asset(post=post), {"image": raw_png(rimmed())}))
+        return int(levels[levels[..., 3] > 40][:, 1].max())
+
+    assert whitest() > 200
+    assert whitest(defringe=True) <= RED[1] + 8
+    assert whitest(defringe=True, alpha_threshold=40) <= RED[1] + 8
+
+
+def test_defringe_takes_the_nearest_colour_and_leaves_what_is_far_from_any() -> None:
+    picture = Image.new("RGBA", (200, 64), (9, 9, 9, 0))
+    picture.paste(RED, (10, 10, 40, 54))
+    picture.paste(BLUE, (44, 10, 74, 54))
+    picture.paste((255, 255, 255, 90), (40, 10, 44, 54))
+    picture.paste((255, 255, 0, 60), (120, 10, 190, 54))
+    after = defringe(picture)
+    assert [after.getpixel((x, 30)) for x in (40, 43)] == [(*RED[:3], 90), (*BLUE[:3], 90)]
+    assert after.getpixel((150, 30)) == (255, 255, 0, 60), "a glow is no edge"
+
+
+@pytest.mark.parametrize("alpha", (0, 100, 255))
+def test_a_picture_without_edges_is_left_as_it_is(alpha: int) -> None:
+    picture = Image.new("RGBA", (16, 16), (1, 2, 3, alpha))
+    assert np.array_equal(np.asarray(defringe(picture)), np.asarray(picture))
+
+
+def test_layers_are_defringed_and_what_is_opaque_is_not() -> None:
+    raws = {"far": raw_png(scene()), "mid": raw_png(rimmed()), "near": raw_png(rimmed())}
+    asset = raw_asset("parallax", width=128, height=128, post={"defringe": True})
+    mid = np.asarray(finished_image(asset, raws, role="mid"))
+    assert mid[mid[..., 3] > 0][:, 1].max() <= RED[1] + 1
+    plain, asked = (finished_image(raw_asset("background", post=post), RAWS["background"]) for post in ({}, post_of()))
+    assert np.array_equal(np.asarray(plain), np.asarray(asked))
+
+
+def post_of() -> dict[str, Any]:
+    return {"defringe": True}
 
 
 @pytest.mark.parametrize("least", (1, 128, 255))
@@ -233,6 +404,57 @@ def test_pixels_that_are_in_the_palette_stay_as_they_are() -> None:
         assert colour.reduce(picture, 0, close, dither=False).getpixel((0, 0)) == picture.getpixel((0, 0))
 
 
+@pytest.mark.parametrize("dither", (False, True))
+def test_one_colour_is_a_palette_too(dither: bool) -> None:
+    asset = raw_asset(post={"palette": "pack", "dither": dither})
+    pack = raw_pack(pack={"id": "sky", "name": "Sky", "palette": ("#336699",)})
+    image = finished_image(asset, RAWS["entity"], pack)
+    assert seen_colours(image) == {(0x33, 0x66, 0x99)}
+    assert len(np.unique(np.asarray(image)[..., 3])) > 2, "soft edges stay"
+
+
+@pytest.mark.parametrize("dither", (False, True))
+@pytest.mark.parametrize("count", (1, 2))
+def test_fewer_colours_than_the_palette_has_are_all_of_the_palette(count: int, dither: bool) -> None:
+    asset = raw_asset(post={"palette": "pack", "colors": count, "dither": dither})
+    seen = seen_colours(finished_image(asset, RAWS["entity"]))
+    assert len(seen) == count
+    assert seen <= {(0xF2, 0xCF, 0x3F), (0xD8, 0x40, 0x3A), (0x2F, 0x43, 0x79)}
+
+
+@pytest.mark.parametrize("hidden", ((0, 0, 0, 0), (255, 255, 255, 0), (0, 255, 0, 0)))
+def test_hidden_pixels_do_not_spread_their_rounding_into_visible_ones(hidden: tuple[int, ...]) -> None:
+    """A surface in a colour of the palette stays flat, whatever lies hidden beside it."""
+    picture = Image.new("RGBA", (64, 64), hidden)
+    picture.paste((0xD8, 0x40, 0x3A, 255), (16, 16, 48, 48))
+    reduced = colour.reduce(picture, 0, PALETTE, dither=True)
+    assert seen_colours(reduced) == {(0xD8, 0x40, 0x3A)}
+    assert np.array_equal(np.asarray(reduced)[..., 3], np.asarray(picture)[..., 3])
+
+
+def test_dithering_mixes_what_the_palette_lacks() -> None:
+    picture = Image.new("RGB", (32, 32), (128, 128, 128))
+    assert seen_colours(colour.reduce(picture, 0, ("#000000", "#ffffff"), dither=False)) == {(255, 255, 255)}
+    mixed = np.asarray(colour.reduce(picture, 0, ("#000000", "#ffffff"), dither=True))
+    assert mixed.mean() == pytest.approx(128, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("seen", "nearest"),
+    (
+        ("#788cb4", "#9fc5e8"),
+        ("#7a5fa0", "#2f4379"),
+        ("#3c7846", "#5a8f4e"),
+        ("#e8d060", "#f2cf3f"),
+        ("#302838", "#1d1d2b"),
+    ),
+)
+def test_the_nearest_colour_is_of_the_same_hue(seen: str, nearest: str) -> None:
+    palette = ("#1d1d2b", "#f2cf3f", "#d8403a", "#2f4379", "#5a8f4e", "#9fc5e8")
+    reduced = colour.reduce(Image.new("RGB", (1, 1), seen), 0, palette, dither=False)
+    assert "#{:02x}{:02x}{:02x}".format(*np.asarray(reduced)[0, 0]) == nearest
+
+
 def test_a_number_and_a_palette_together_keep_the_most_used_of_its_colours() -> None:
     picture = Image.new("RGB", (10, 1), "#f2cf3f")
     picture.paste((0x2F, 0x43, 0x79), (0, 0, 4, 1))
@@ -258,6 +480,20 @@ def test_pixel_art_is_made_of_whole_squares(scale: int) -> None:
     blocks: NDArray[np.uint8] = levels[:whole, :whole].reshape(whole // scale, scale, whole // scale, scale, 4)
     assert (blocks == blocks[:, :1, :, :1]).all()
     assert set(np.unique(levels[..., 3])) == {0, 255}
+
+
+def test_true_pixel_art_keeps_its_colours_when_nearest_is_asked_for() -> None:
+    """Blown up and moved off its grid by two pixels: the mean of a square would blend, its middle does not."""
+    rng = np.random.default_rng(3)
+    art = np.kron(rng.choice(np.array([[200, 10, 10], [10, 200, 10], [10, 10, 200]]), (16, 16)), np.ones((16, 16, 1)))
+    raw = raw_png(Image.fromarray(np.roll(art.astype(np.uint8), 2, axis=(0, 1)), "RGB"))
+    fields: dict[str, Any] = {"width": 128, "height": 128}
+    exact = finished_image(
+        raw_asset("background", post={"pixel_scale": 8, "resample": "nearest"}, **fields), {"image": raw}
+    )
+    blended = finished_image(raw_asset("background", post={"pixel_scale": 8}, **fields), {"image": raw})
+    assert len(seen_colours(exact)) == 3
+    assert len(seen_colours(blended)) > 3
 
 
 def test_a_sheet_is_only_stretched_so_that_cells_stay_in_place() -> None:
@@ -312,12 +548,72 @@ def test_finish_fields_are_equal_to_themselves_after_json(asset_type: str, field
         ("sheet", {"pivot": {"x": 0, "y": 0}}),
         ("sheet", {"animations": {"run": {"frames": 8, "fps": 24}}}),
         ("sheet", {"overrides": {"run_00": "blinking"}}),
+        ("sheet", {"style": "pixel"}),
+        ("entity", {"post": {"defringe": True}}),
     ),
 )
 def test_what_changes_the_file_changes_the_fields(asset_type: str, change: dict[str, Any]) -> None:
     assert finish_fields(raw_asset(asset_type), raw_pack()) != finish_fields(
         raw_asset(asset_type, **change), raw_pack()
     )
+
+
+def test_the_style_decides_only_where_an_engine_is_told_to_smooth() -> None:
+    assert finish_fields(raw_asset(style="pixel"), raw_pack()) == finish_fields(raw_asset(), raw_pack())
+    of_pack = raw_pack(pack={"id": "sky", "name": "Sky", "style": "pixel"})
+    assert finish_fields(raw_asset("sheet"), of_pack)["smooth"] is False
+    assert finish_fields(raw_asset("sheet", style="cartoon"), of_pack)["smooth"] is True
+
+
+@pytest.mark.parametrize(
+    ("fields", "smooth"),
+    (
+        ({}, True),
+        ({"style": "cartoon"}, True),
+        ({"style": "pixel"}, False),
+        ({"post": {"pixel_scale": 2}}, False),
+        ({"post": {"resample": "nearest"}}, False),
+    ),
+)
+def test_a_sheet_comes_with_its_pages_and_their_model(fields: dict[str, Any], smooth: bool) -> None:
+    asset, text = raw_asset("sheet", **fields), {"assetmill:asset": "thing"}
+    made = finish(asset, raw_pack(), RAWS["sheet"], text=text)
+    assert made.model is not None
+    assert made.model.smooth is smooth
+    assert tuple(made.files) == ("image", *(page.role for page in made.model.pages))
+    assert made.files["atlas"].width == made.model.pages[0].size[0]
+    assert all(read_text(file.data) == text for file in made.files.values())
+    assert len(made.model.frames) == 8
+
+
+def test_frames_are_the_pixels_of_the_grid() -> None:
+    """Reduced to a palette first and cut afterwards: no page has a colour that the palette lacks."""
+    asset = raw_asset("sheet", post={"palette": "pack", "alpha_threshold": 128})
+    made = finish(asset, raw_pack(), RAWS["sheet"])
+    allowed = {(0xF2, 0xCF, 0x3F), (0xD8, 0x40, 0x3A), (0x2F, 0x43, 0x79)}
+    for role in made.files:
+        assert seen_colours(finished_image(asset, RAWS["sheet"], role=role)) <= allowed
+
+
+def test_what_the_cutting_of_a_sheet_found_is_noted_and_costs_no_score() -> None:
+    whole = Image.new("RGBA", (512, 256))
+    pen = ImageDraw.Draw(whole)
+    for column in range(4):
+        for row in range(2):
+            pen.ellipse((column * 128 + 20, row * 128 + 20, column * 128 + 108, row * 128 + 108), fill=RED)
+    spilt = whole.copy()
+    ImageDraw.Draw(spilt).rectangle((100, 60, 140, 70), fill=RED)  # an arm that reaches into the next cell
+    plain, noted = (finish(raw_asset("sheet"), raw_pack(), {"image": raw_png(one)}) for one in (whole, spilt))
+    assert plain.model is not None
+    assert noted.model is not None
+    assert (len(plain.model.spills), len(noted.model.spills)) == (0, 1)
+    assert len(noted.quality.notes) == len(plain.quality.notes) + 1
+    assert noted.quality.rejected is None
+
+
+def test_nothing_but_a_sheet_has_a_model() -> None:
+    for asset_type in GIVEN:
+        assert (finish(raw_asset(asset_type), raw_pack(), RAWS[asset_type]).model is None) == (asset_type != "sheet")
 
 
 def test_limits_provenance_and_the_palette_in_use_are_fields_and_words_are_not() -> None:

@@ -19,7 +19,7 @@ TAKEN_BACK, COMPLETED = "TAKEN_BACK", "COMPLETED"
 SPOILING: Final = frozenset(
     {
         "no_output", "oversize_result", "partial_outputs", "truncated_image", "not_an_image", "blank_image",
-        "wrong_size_image", "jpeg_as_png", "expiry", "late_progress",
+        "wrong_size_image", "jpeg_as_png", "huge_header", "expiry", "late_progress",
     }
 )  # fmt: skip
 """Faults that can keep a completed job's picture from us; without one of them it has to be kept."""

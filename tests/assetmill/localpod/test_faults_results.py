@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import json
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from assetmill.localpod import Faults, Kind, Pod, PodConfig, Rule
@@ -152,8 +154,62 @@ def test_jpeg_bytes_come_under_a_png_name() -> None:
     assert all(one["filename"].endswith(".png") for one in output["images"])
 
 
+def scene(mode: str) -> Image.Image:
+    """A picture that no turning leaves as it is."""
+    picture = Image.new(mode, SIZE, (200, 10, 10, 128)[: len(mode)])
+    picture.paste((10, 10, 200, 255)[: len(mode)], (0, 0, 20, 10))
+    return picture
+
+
+def redrawn(kind: Kind, mode: str) -> Image.Image:
+    buffer = io.BytesIO()
+    scene(mode).save(buffer, "PNG")
+    given = {"images": [{"filename": "p.png", "data": base64.b64encode(buffer.getvalue()).decode()}]}
+    assert can_spoil(Rule(kind), given)
+    (data,) = files(spoilt(Rule(kind), given))
+    return opened(data)
+
+
+@pytest.mark.parametrize("mode", ("RGB", "RGBA"))
+def test_odd_forms_of_a_good_picture_show_it(mode: str) -> None:
+    pixels = list(scene("RGBA" if mode == "RGBA" else "RGB").get_flattened_data())
+    palette, deep, moving = (redrawn(kind, mode) for kind in (Kind.PALETTE_PNG, Kind.DEEP_PNG, Kind.APNG))
+    assert palette.mode == "P"
+    assert list(palette.convert(mode).get_flattened_data()) == pixels
+    assert list(deep.get_flattened_data()) == pixels
+    assert (moving.n_frames, list(moving.get_flattened_data()) == pixels) == (2, True)  # type: ignore[attr-defined]  of animations
+
+
+def test_a_picture_of_16_bits_says_so_in_its_header() -> None:
+    (data, _, _) = files(spoil(Kind.DEEP_PNG))
+    assert (data[24], data[25]) == (16, 2)
+    assert files(spoil(Kind.DEEP_PNG))[1][25] == 6, "alpha is kept"
+
+
+def test_inks_stand_for_the_picture() -> None:
+    image = redrawn(Kind.CMYK_JPEG, "RGB")
+    assert (image.mode, image.format) == ("CMYK", "JPEG")
+    assert image.convert("RGB").getpixel((40, 30)) == pytest.approx((200, 10, 10), abs=6)
+
+
+def test_a_picture_that_lies_on_its_side_is_stood_up_by_its_exif() -> None:
+    image = redrawn(Kind.EXIF_ROTATED, "RGB")
+    assert image.size == SIZE[::-1]
+    assert list(ImageOps.exif_transpose(image).get_flattened_data()) == list(scene("RGB").get_flattened_data())
+
+
+def test_a_huge_header_promises_what_is_not_there() -> None:
+    data = files(spoil(Kind.HUGE_HEADER))[0]
+    assert struct.unpack(">II", data[16:24]) == (30_000, 30_000)
+    assert zlib.crc32(data[12:29]) == int.from_bytes(data[29:33], "big")
+    assert len(data) < 1000
+    with pytest.raises(Image.DecompressionBombError):
+        opened(data)
+
+
 def test_the_mark_of_a_draft_outlives_a_redrawing() -> None:
-    for kind in (Kind.BLANK_IMAGE, Kind.WRONG_SIZE_IMAGE):
+    kinds = (Kind.BLANK_IMAGE, Kind.WRONG_SIZE_IMAGE, Kind.PALETTE_PNG, Kind.DEEP_PNG, Kind.APNG, Kind.EXIF_ROTATED)
+    for kind in kinds:
         output = spoil(kind)
         assert output["draft"] is True
         for data in files(output):

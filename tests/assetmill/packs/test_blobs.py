@@ -1,13 +1,15 @@
 """Blobs: the same bytes are kept once, under their hash, and are what their name says."""
 
 import hashlib
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from assetmill.errors import StorageError
-from assetmill.packs import put_blob
-from assetmill.packs.blobs import missing_blobs
+from assetmill.packs import NewBlob, keep_many, put_blob
+from assetmill.packs.blobs import FEW_BLOBS, missing_blobs, sizes
 from assetmill.packs.keys import blob_key
 from assetmill.storage import FileStore
 
@@ -64,3 +66,63 @@ def test_exactly_the_missing_blobs_are_named(pack_store: FileStore, count: int) 
     assert missing_blobs(pack_store, [*there, *gone]) == gone
     assert missing_blobs(pack_store, there) == []
     assert missing_blobs(pack_store, []) == []
+
+
+def documents(count: int, *, start: int = 0) -> list[NewBlob]:
+    return [NewBlob(b"%d" % n, "json", "application/json") for n in range(start, start + count)]
+
+
+@pytest.mark.parametrize("count", (0, 1, FEW_BLOBS, 100))
+def test_many_blobs_are_kept_as_one_would_be(pack_store: FileStore, count: int) -> None:
+    items = [*documents(count), *documents(min(count, 3))]  # some come twice
+    refs = keep_many(pack_store, items)
+    assert [pack_store.get(ref.key) for ref in refs] == [item.data for item in items]
+    assert [(ref.key, ref.bytes) for ref in refs] == [(item.key, len(item.data)) for item in items]
+    assert len(list(pack_store.list())) == count
+
+
+def test_only_what_is_missing_is_written(
+    pack_store: FileStore, counting: Callable[[FileStore], tuple[FileStore, Counter[str]]]
+) -> None:
+    keep_many(pack_store, documents(90))
+    store, calls = counting(pack_store)
+    keep_many(store, documents(100))
+    assert calls["create"] == 10
+    assert calls["list"] == 16
+    assert calls.keys() <= {"create", "list"}
+    calls.clear()
+    keep_many(store, documents(100))
+    assert calls == {"list": 16}
+
+
+def test_of_many_blobs_the_one_that_was_cut_short_is_put_right(pack_store: FileStore) -> None:
+    items = documents(100, start=1000)
+    refs = keep_many(pack_store, items)
+    (pack_store.root / refs[7].key).write_bytes(b"1")
+    keep_many(pack_store, items)
+    assert pack_store.get(refs[7].key) == items[7].data
+
+
+def test_nothing_of_many_is_written_when_one_is_not_what_its_name_says(pack_store: FileStore) -> None:
+    with pytest.raises(StorageError, match="are not png"):
+        keep_many(pack_store, [*documents(3), NewBlob(JPEG_BYTES, "png", "image/png")])
+    assert list(pack_store.list()) == []
+
+
+def test_what_was_written_before_the_store_failed_is_found_by_the_next_try(pack_store: FileStore) -> None:
+    class Failing(FileStore):
+        left = 40
+
+        def create(self, key: str, data: bytes, **headers: object) -> str:
+            self.left -= 1
+            if self.left < 0:
+                raise StorageError("the disk is full")
+            return super().create(key, data, **headers)  # type: ignore[arg-type]  # headers as they came
+
+    items = documents(100)
+    with pytest.raises(StorageError, match="full"):
+        keep_many(Failing(pack_store.root), items, at_once=4)
+    there = len(list(pack_store.list()))
+    assert 30 <= there <= 40
+    keep_many(pack_store, items)
+    assert sizes(pack_store, (item.key for item in items)) == {item.key: len(item.data) for item in items}

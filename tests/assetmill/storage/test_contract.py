@@ -19,7 +19,7 @@ BAD_KEYS = (
     "", "/", "/a", "a/", "a//b", "..", "../a", "a/../b", "a/..", ".", "./a", "a/./b", ".hidden", "a/.hidden",
     "a b", "a\\b", "a\x00b", "a\n", "é", "a?b", "a#b", "a%2e", "a:b", "x" * 1025, "x" * 256, "x/" * 512 + "xx",
 )  # fmt: skip
-GOOD_KEYS = ("a", "A-b_c.d", "-", "_", "a..b", "a.", "x" * 255, "0/1/2/3.json", "y/" * 511 + "yy")
+GOOD_KEYS = ("a", "A-b_c.d", "-", "_", "a..b", "a.", "x" * 255, "0/1/2/3.json", "y/" * 500 + "yy")
 
 WRITES: dict[str, Write] = {
     "put": lambda store, key: store.put(key, b"x", content_type=BIN),
@@ -113,9 +113,9 @@ def test_swap_of_a_deleted_object_conflicts(store: Store) -> None:
     assert store.head("k") is None
 
 
-def test_one_of_many_creators_wins(reopen: Callable[[], Store]) -> None:
+def test_one_of_many_creators_wins(reopen: Callable[[], Store], effort: Any) -> None:
     stores = [reopen() for _ in range(16)]
-    for round_ in range(4):
+    for round_ in range(effort.races):
         start = threading.Barrier(len(stores))
 
         def create(number: int, key: str = f"race/{round_}", start: threading.Barrier = start) -> int | None:
@@ -132,12 +132,12 @@ def test_one_of_many_creators_wins(reopen: Callable[[], Store]) -> None:
         assert stores[0].get(f"race/{round_}") == b"%d" % winners[0] * 1000
 
 
-def test_no_increment_is_lost_when_many_swap(reopen: Callable[[], Store]) -> None:
+def test_no_increment_is_lost_when_many_swap(reopen: Callable[[], Store], effort: Any) -> None:
     reopen().put("counter", b"0", content_type=BIN)
 
     def count(store: Store) -> None:
         done = 0
-        while done < 10:
+        while done < effort.counts:
             value, etag = store.read("counter")
             try:
                 store.swap("counter", b"%d" % (int(value) + 1), etag=etag, content_type=BIN)
@@ -147,7 +147,7 @@ def test_no_increment_is_lost_when_many_swap(reopen: Callable[[], Store]) -> Non
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(count, [reopen() for _ in range(8)]))
-    assert reopen().get("counter") == b"80"
+    assert reopen().get("counter") == b"%d" % (8 * effort.counts)
 
 
 def test_a_plain_put_is_not_lost_under_a_swap(reopen: Callable[[], Store]) -> None:
@@ -170,9 +170,9 @@ def test_a_plain_put_is_not_lost_under_a_swap(reopen: Callable[[], Store]) -> No
         assert store.get(key) == b"put"  # first: the swap conflicts; second: it overwrites
 
 
-def test_readers_never_see_half_an_object(reopen: Callable[[], Store]) -> None:
+def test_readers_never_see_half_an_object(reopen: Callable[[], Store], effort: Any) -> None:
     versions = [bytes([letter]) * 400_000 for letter in b"abcd"]
-    reopen().put("k", versions[0], content_type=BIN)
+    etags = {data: reopen().put("k", data, content_type=BIN) for data in versions}
     stop = threading.Event()
 
     def overwrite(store: Store) -> None:
@@ -182,10 +182,10 @@ def test_readers_never_see_half_an_object(reopen: Callable[[], Store]) -> None:
 
     def look(store: Store) -> int:
         torn = 0
-        for _ in range(150):
+        for _ in range(effort.reads):
             data, etag = store.read("k")
             info = store.head("k")
-            torn += data not in versions or etag == "" or info is None or info.size != len(data)
+            torn += etags.get(data) != etag or info is None or info.size != len(data)
         return torn
 
     with ThreadPoolExecutor(4) as pool:
@@ -199,15 +199,15 @@ def test_readers_never_see_half_an_object(reopen: Callable[[], Store]) -> None:
     assert torn == [0, 0]
 
 
-def test_a_list_holds_every_object_under_a_prefix(store: Store) -> None:
-    keys = [f"blobs/{number % 16:02x}/{number:04d}.png" for number in range(2000)]
-    with ThreadPoolExecutor(8) as pool:
+def test_a_list_holds_every_object_under_a_prefix(store: Store, effort: Any) -> None:
+    keys = [f"blobs/{number % 16:02x}/{number:04d}.png" for number in range(effort.keys)]
+    with ThreadPoolExecutor(32) as pool:
         list(pool.map(lambda key: store.put(key, key.encode(), content_type=BIN), keys))
     store.put("packs/game/index.json", b"{}", content_type=BIN)
     listed = list(store.list("blobs/"))
     assert sorted(info.key for info in listed) == sorted(keys)
     assert {info.size for info in listed} == {len(keys[0])}
-    assert len(list(store.list())) == 2001
+    assert len(list(store.list())) == effort.keys + 1
 
 
 def test_a_prefix_is_the_start_of_a_key_not_a_folder(store: Store) -> None:
@@ -238,12 +238,12 @@ def test_good_keys_are_written_and_listed(store: Store, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", BAD_KEYS, ids=lambda key: ascii(key)[:20])
-@pytest.mark.parametrize("call", (*WRITES, *READS))
-def test_bad_keys_are_refused_by_every_method(store: Store, call: str, key: str) -> None:
-    with pytest.raises(StorageError, match="not a storage key") as caught:
-        {**WRITES, **READS}[call](store, key)
-    assert caught.value.hint
-    assert not isinstance(caught.value, Conflict | KeyMissing)
+def test_bad_keys_are_refused_by_every_method(store: Store, key: str) -> None:
+    for call in {**WRITES, **READS}.values():
+        with pytest.raises(StorageError, match="not a storage key") as caught:
+            call(store, key)
+        assert caught.value.hint
+        assert type(caught.value) is StorageError
 
 
 @pytest.mark.parametrize("prefix", ("..", "../", "a//", "/", ".a", "a/.b", "a b", "x" * 1025))

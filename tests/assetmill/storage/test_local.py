@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from assetmill.errors import Conflict, StorageError
+from assetmill.errors import Conflict, StorageError, StoreFull
 from assetmill.storage import FileStore
 
 BIN = "application/octet-stream"
@@ -121,7 +121,7 @@ def test_a_write_that_fails_half_way_changes_and_leaves_nothing(tmp_path: Path, 
     troubled = TroubledStore(tmp_path, errno.ENOSPC)
     extra = {"etag": etag} if method == "swap" else {}
     key = "a/new" if method == "create" else "a/k"
-    with pytest.raises(StorageError, match="No space left") as caught:
+    with pytest.raises(StoreFull, match="No space left") as caught:
         getattr(troubled, method)(key, b"new" * 99, content_type=BIN, **extra)
     assert "free some space" in caught.value.hint
     assert caught.value.exit_code == 5
@@ -144,12 +144,18 @@ def test_a_file_that_the_system_refuses_to_grow_is_reported(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("number", "hint"), ((errno.EACCES, "permissions"), (errno.EROFS, "read-only"), (errno.EDQUOT, "quota"))
+    ("number", "kind", "hint"),
+    (
+        (errno.EACCES, StorageError, "permissions"),
+        (errno.EROFS, StorageError, "read-only"),
+        (errno.EDQUOT, StoreFull, "quota"),
+    ),
 )
-def test_the_hint_says_what_to_do(tmp_path: Path, number: int, hint: str) -> None:
+def test_the_hint_says_what_to_do(tmp_path: Path, number: int, kind: type[StorageError], hint: str) -> None:
     with pytest.raises(StorageError) as caught:
         TroubledStore(tmp_path, number).put("k", b"data", content_type=BIN)
     assert hint in caught.value.hint
+    assert type(caught.value) is kind
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

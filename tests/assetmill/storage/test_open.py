@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from assetmill.errors import StorageError
-from assetmill.storage import FileStore, open_store
+from assetmill.storage import FileStore, S3Access, open_store
+
+ACCESS = S3Access("https://s3.example.com", "k", "s")
 
 
 @pytest.mark.parametrize("name", ("plain", "with space", "a#b", "q?a", "100%", "é"))
@@ -38,10 +40,36 @@ def test_a_file_url_that_names_no_folder_is_refused(url: str) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("url", ("s3://key:secret@bucket/prefix", "gs://key:secret@bucket", "https://key:secret@host/"))
+@pytest.mark.parametrize("url", ("gs://key:secret@bucket", "https://key:secret@host/"))
 def test_other_stores_are_refused_without_repeating_what_the_url_holds(url: str) -> None:
     with pytest.raises(StorageError) as caught:
         open_store(url)
     assert url.split(":", maxsplit=1)[0] in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "file:///" in caught.value.hint
+
+
+@pytest.mark.parametrize("url", ("s3://assets", "s3://assets/", "S3://assets/games", "s3://assets/games/cloud-hop/"))
+def test_a_bucket_opens_by_its_url(url: str) -> None:
+    store = open_store(url, ACCESS)
+    assert store.url == "s3" + url[2:].removesuffix("/")
+    assert open_store(store.url, ACCESS).url == store.url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ("s3://", "s3:///prefix", "s3:assets", "s3://key:secret@assets", "s3://assets:9000", "s3://Assets", "s3://as_sets",
+     "s3://assets?secret", "s3://assets#secret", "s3://assets//games", "s3://assets/games//", "s3://assets/.secret",
+     "s3://assets/a b", "s3://assets/%41"),
+)  # fmt: skip
+def test_an_s3_url_that_names_no_place_is_refused(url: str) -> None:
+    with pytest.raises(StorageError) as caught:
+        open_store(url, ACCESS)
+    assert caught.value.hint
+    assert "key:secret" not in str(caught.value)
+
+
+def test_a_bucket_without_access_says_what_to_set() -> None:
+    with pytest.raises(StorageError, match="endpoint and a key") as caught:
+        open_store("s3://assets")
+    assert "R2_ACCOUNT_ID" in caught.value.hint

@@ -1,0 +1,117 @@
+"""The files of one finished picture, named before they are written and written all at once.
+
+Every file is named by its own hash, so what refers to another file can be made before anything is in the store,
+and a picture with ten small documents waits for the store once and not ten times. Nothing is written before all
+of it is made: a document that cannot be made leaves no file behind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from assetmill.batch.context import Batch
+from assetmill.exports.base import JSON
+from assetmill.exports.stored import StoredPlace
+from assetmill.exports.write import write_exports
+from assetmill.finishing import Finished
+from assetmill.ledger import Output
+from assetmill.manifest.models import AssetBase, Sheet
+from assetmill.packs import blob_key, put_blob
+from assetmill.packs.keys import sha256_of
+from assetmill.sheets.metadata import asset_sheet
+from assetmill.sheets.model import MODEL_ROLE
+from assetmill.storage import Store
+
+WRITERS = 8
+PNG = "image/png"
+
+
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    data: bytes
+    ext: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawer:
+    """Files by their keys, until they are written."""
+
+    blobs: dict[str, _Blob] = field(default_factory=dict)
+
+    def add(self, data: bytes, ext: str, content_type: str) -> str:
+        """Take a file in; returns the key that it will have."""
+        key = blob_key(sha256_of(data), ext)
+        self.blobs[key] = _Blob(data, ext, content_type)
+        return key
+
+    def output(self, role: str, key: str, size: tuple[int, int] = (0, 0)) -> Output:
+        """A file as the books know it; a document has no size in pixels."""
+        data = self.blobs[key].data
+        return Output(role, key, sha256_of(data), len(data), *size)
+
+    def write(self, store: Store) -> None:
+        """Write everything, several files at a time."""
+        with ThreadPoolExecutor(WRITERS, thread_name_prefix="keep") as pool:
+            tuple(pool.map(lambda blob: put_blob(store, blob.data, ext=blob.ext, content_type=blob.content_type),
+                           self.blobs.values()))  # fmt: skip
+
+
+def keep_finished(
+    batch: Batch, asset: AssetBase, finished: Finished, now: datetime
+) -> tuple[tuple[Output, ...], str | None]:
+    """Store everything that was made of one picture.
+
+    Args:
+        batch: for its store, its pack, and whether prompts may be published.
+        asset: what was wanted, with the formats that it is exported in.
+        finished: pictures, and for a sheet its model.
+        now: when.
+
+    Returns:
+        Files by role, pictures first, and the key of the AssetSheet JSON if there is one.
+
+    Raises:
+        StorageError: the store failed; run again.
+    """
+    drawer = _Drawer()
+    pictures = {role: drawer.add(file.data, "png", PNG) for role, file in finished.files.items()}
+    outputs = [_picture(drawer, finished, role, key) for role, key in pictures.items()]
+    documents = _documents(drawer, asset, finished, pictures)
+    outputs += [drawer.output(role, key) for role, key in documents.items()]
+    sheet_key = _asset_sheet(batch, drawer, asset, outputs[0], now)
+    drawer.write(batch.store)
+    return tuple(outputs), sheet_key
+
+
+def _picture(drawer: _Drawer, finished: Finished, role: str, key: str) -> Output:
+    file, placement = finished.files[role], finished.placements.get(role)
+    output = drawer.output(role, key, (file.width, file.height))
+    return replace(output, placement=placement.as_json()) if placement else output
+
+
+def _documents(drawer: _Drawer, asset: AssetBase, finished: Finished, pictures: Mapping[str, str]) -> Mapping[str, str]:
+    """Key of each document by role: the sheet's model, and what engines load."""
+    if finished.model is None:
+        return {}
+    place = StoredPlace(pictures, drawer.add)
+    write_exports(asset.export, finished.model, place)
+    return {MODEL_ROLE: drawer.add(finished.model.encoded(), "json", JSON), **place.documents}
+
+
+def _asset_sheet(batch: Batch, drawer: _Drawer, asset: AssetBase, image: Output, now: datetime) -> str | None:
+    if not isinstance(asset, Sheet) or "assetsheet" not in asset.export:
+        return None
+    document = asset_sheet(
+        asset,
+        pack_id=batch.pack.pack.id,
+        image_key=image.key,
+        image_size=(image.width, image.height),
+        created_at=now,
+        with_prompts=not batch.strip,
+    )
+    return drawer.add(json.dumps(document, ensure_ascii=False, indent=1).encode(), "json", JSON)
