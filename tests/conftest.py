@@ -55,9 +55,9 @@ class S3Server:
 
     def ask(self, method: str, key: str, content: bytes = b"") -> httpx.Response:
         """Send one signed request about an object, by no client of ours."""
-        from botocore.auth import S3SigV4Auth  # type: ignore[import-untyped]  # noqa: PLC0415  only tests with a server pay for it; it has no stubs
-        from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # noqa: PLC0415  as above
-        from botocore.credentials import Credentials  # type: ignore[import-untyped]  # noqa: PLC0415  as above
+        from botocore.auth import S3SigV4Auth  # noqa: PLC0415  only tests with a server pay for it
+        from botocore.awsrequest import AWSRequest  # noqa: PLC0415  as above
+        from botocore.credentials import Credentials  # noqa: PLC0415  as above
 
         request = AWSRequest(method, f"{self.endpoint_url}/{self.bucket}/{key}", data=content)
         S3SigV4Auth(Credentials(self.key, self.secret), "s3", "us-east-1").add_auth(request)

@@ -41,7 +41,8 @@ async def finish_picture(
 
 
 def _keep(batch: Batch, item: PlanItem, attempt_id: str, finished: Finished, now: datetime) -> Finish:
-    files, sheet_key = keep_finished(batch, item.asset, finished, now)
+    ordered = batch.ledger.attempt(attempt_id)["intended_at"]
+    files, sheet_key = keep_finished(batch, item.asset, finished, ordered)
     record = Finish(
         attempt_id=attempt_id,
         finish_fingerprint=item.finish_fingerprint,

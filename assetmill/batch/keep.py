@@ -62,7 +62,7 @@ class _Drawer:
 
 
 def keep_finished(
-    batch: Batch, asset: AssetBase, finished: Finished, now: datetime
+    batch: Batch, asset: AssetBase, finished: Finished, created_at: datetime
 ) -> tuple[tuple[Output, ...], str | None]:
     """Store everything that was made of one picture.
 
@@ -70,7 +70,7 @@ def keep_finished(
         batch: for its store, its pack, and whether prompts may be published.
         asset: what was wanted, with the formats that it is exported in.
         finished: pictures, and for a sheet its model.
-        now: when.
+        created_at: when the picture was ordered: finishing it again as it was gives the same files.
 
     Returns:
         Files by role, pictures first, and the key of the AssetSheet JSON if there is one.
@@ -83,7 +83,7 @@ def keep_finished(
     outputs = [_picture(drawer, finished, role, key) for role, key in pictures.items()]
     documents = _documents(drawer, asset, finished, pictures)
     outputs += [drawer.output(role, key) for role, key in documents.items()]
-    sheet_key = _asset_sheet(batch, drawer, asset, outputs[0], now)
+    sheet_key = _asset_sheet(batch, drawer, asset, outputs[0], created_at)
     drawer.write(batch.store)
     return tuple(outputs), sheet_key
 
@@ -103,7 +103,7 @@ def _documents(drawer: _Drawer, asset: AssetBase, finished: Finished, pictures: 
     return {MODEL_ROLE: drawer.add(finished.model.encoded(), "json", JSON), **place.documents}
 
 
-def _asset_sheet(batch: Batch, drawer: _Drawer, asset: AssetBase, image: Output, now: datetime) -> str | None:
+def _asset_sheet(batch: Batch, drawer: _Drawer, asset: AssetBase, image: Output, created_at: datetime) -> str | None:
     if not isinstance(asset, Sheet) or "assetsheet" not in asset.export:
         return None
     document = asset_sheet(
@@ -111,7 +111,7 @@ def _asset_sheet(batch: Batch, drawer: _Drawer, asset: AssetBase, image: Output,
         pack_id=batch.pack.pack.id,
         image_key=image.key,
         image_size=(image.width, image.height),
-        created_at=now,
+        created_at=created_at,
         with_prompts=not batch.strip,
     )
     return drawer.add(json.dumps(document, ensure_ascii=False, indent=1).encode(), "json", JSON)

@@ -1,6 +1,7 @@
 """Trim, fit, pad and enlarge: how a picture gets the size that was asked for.
 
-- Sheets are stretched to their size and nothing else, or the cells would leave their places.
+- Sheets are stretched to their size and nothing else, or the cells would leave their places. The cells of opaque
+  ones are resampled each by itself: a filter would mix a line of the neighbour into every tile's edge.
 - Opaque pictures never get bars: `contain` would add some, so it crops as `cover` does; after generation
   at nearly the asked aspect that is a few pixels. All layers of a parallax go the same way, with or
   without transparency, or they would no longer lie on each other.
@@ -19,6 +20,7 @@ from assetmill.finishing.resampling import FILTERS, resized
 from assetmill.finishing.result import Box, Placement
 from assetmill.manifest.models import AssetBase, Entity, Parallax, Sheet
 from assetmill.quality.wanted import target_size
+from assetmill.sheets.boxes import place
 
 _HAZE = 8  # alpha below this is no part of the subject: cut-outs have a faint veil around them
 
@@ -41,11 +43,25 @@ def fit(asset: AssetBase, picture: Image.Image, *, coarse: int = 1) -> Fitted:
     canvas = (-(-width // coarse), -(-height // coarse))
     resample = FILTERS["box" if coarse > 1 and asset.post.resample != "nearest" else asset.post.resample]
     filled = isinstance(asset, Parallax) or picture.mode != "RGBA"
+    if isinstance(asset, Sheet) and not asset.cutout:
+        return Fitted(_cell_by_cell(asset, picture, canvas, resample))
     if isinstance(asset, Sheet) or (filled and asset.post.fit == "stretch"):
         return Fitted(resized(picture, canvas, resample))
     if filled:
         return Fitted(_cover(picture, canvas, resample))
     return _on_canvas(asset, picture, canvas, -(-asset.post.pad // coarse), resample)
+
+
+def _cell_by_cell(
+    sheet: Sheet, picture: Image.Image, canvas: tuple[int, int], resample: Image.Resampling
+) -> Image.Image:
+    """A sheet in another size, each of its cells made of that cell's own pixels alone."""
+    made = resized(picture, canvas, resample)
+    if picture.size == canvas:
+        return made
+    for source, target in zip(place(sheet, picture.size).boxes, place(sheet, canvas).boxes, strict=True):
+        made.paste(resized(picture.crop(source), target.size, resample), (target.left, target.top))
+    return made
 
 
 def _on_canvas(

@@ -13,14 +13,14 @@ from typing import Any
 
 import aiohttp
 import s3fs
-from botocore.exceptions import (  # type: ignore[import-untyped]  # botocore has no type stubs
+from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     IncompleteReadError,
     ResponseStreamingError,
 )
-from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]  # no stubs
-from fsspec.asyn import sync  # type: ignore[import-untyped]  # no stubs
+from botocore.parsers import ResponseParserError
+from fsspec.asyn import sync
 
 from assetmill.errors import KeyMissing, StorageError
 from assetmill.storage.access import S3Access

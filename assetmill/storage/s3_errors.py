@@ -10,7 +10,7 @@ import re
 import ssl
 from typing import Any
 
-from botocore.exceptions import (  # type: ignore[import-untyped]  # botocore has no type stubs
+from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     HTTPClientError,

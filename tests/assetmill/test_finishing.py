@@ -625,3 +625,18 @@ def test_limits_provenance_and_the_palette_in_use_are_fields_and_words_are_not()
     assert finish_fields(mapped, raw_pack(pack=other)) != finish_fields(mapped, raw_pack())
     assert finish_fields(asset, raw_pack(pack=other)) == plain
     assert finish_fields(raw_asset(prompt="another thing", tags=["new"], candidates=3), raw_pack()) == plain
+
+
+@pytest.mark.parametrize("side", (32, 40, 8))
+def test_an_opaque_tile_takes_no_colour_from_its_neighbour(side: int) -> None:
+    layout = {"kind": "grid", "columns": 2, "rows": 2, "cell_width": 16, "cell_height": 16}
+    names = {str(i): {"name": f"t{i}"} for i in range(4)}
+    ground = raw_asset("sheet", kind="tile", layout=layout, tiles=names, animations={})
+    colours = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30))
+    drawn = Image.new("RGB", (2 * side, 2 * side))
+    for i, rgb in enumerate(colours):
+        drawn.paste(rgb, (i % 2 * side, i // 2 * side, i % 2 * side + side, i // 2 * side + side))
+    made = finished_image(ground, {"image": raw_png(drawn)})
+    for i, rgb in enumerate(colours):
+        tile = made.crop((i % 2 * 16, i // 2 * 16, i % 2 * 16 + 16, i // 2 * 16 + 16))
+        assert tile.getcolors() == [(256, rgb)]

@@ -47,6 +47,13 @@ SCREEN = {"width": 1024, "height": 768}
 ENGINES = {"PixiJS 8": "pixi.html", "Phaser 3": "phaser3.html", "Phaser 4": "phaser4.html"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test comes first waits for a whole run of the program, which takes its time on a slow machine."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(600))
+
+
 def program(home: Path, *arguments: str) -> str:
     """What the `assetmill` program prints, run in a folder of its own with nothing of ours in its environment."""
     ours = {variable for name in Settings.model_fields for variable in variables_of(name)}

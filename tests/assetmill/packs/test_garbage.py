@@ -19,7 +19,7 @@ from assetmill.money import no_cost
 from assetmill.packs import PackAsset, PackIndex, Published, latest_key, load_latest, publish, put_blob, receipt_key
 from assetmill.packs.garbage import Garbage, delete_garbage, find_garbage
 from assetmill.packs.history import older, read_history, roll_back
-from assetmill.storage import FileStore, ObjectInfo
+from assetmill.storage import FileStore, ObjectInfo, S3Access, open_store
 
 GAME = "cloud-hop"
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -345,6 +345,18 @@ def test_what_cannot_be_understood_ends_the_matter(books: Books, spoil: Callable
     assert books.contents() == before
 
 
+def test_books_that_lack_an_attempt_of_the_store_are_no_ground_to_delete_on(books: Books) -> None:
+    """What else they lack nobody knows: it may be later finishes, of which no receipt tells."""
+    books.make("coin")
+    books.make("gem")
+    orphan = books.file("left by a killed program")
+    books.sql("DELETE FROM finishes WHERE attempt_id = 'coin'")
+    books.sql("DELETE FROM attempts WHERE attempt_id = 'coin'")
+    with pytest.raises(StorageError, match="the books know none"):
+        books.find()
+    assert orphan in books.contents()
+
+
 def test_nothing_is_deleted_while_a_run_may_be_going_on(books: Books) -> None:
     books.make("coin")
     orphan = books.file("left by a killed program")
@@ -387,6 +399,30 @@ def test_what_a_run_made_again_while_files_went_is_not_believed(books: Books) ->
     delete_garbage(books.ledger, books.store, found)
     assert given_up not in books.contents()
     assert ("coin", "coin-second") not in books.ledger.finishes(GAME)
+
+
+def test_a_bucket_is_swept_as_a_folder_is(books: Books, seaweedfs: Any) -> None:
+    """The server says how old its objects are; here they are of this minute, so it is the clock that moves."""
+    books.submit("coin")
+    access = S3Access(seaweedfs.endpoint_url, seaweedfs.key, seaweedfs.secret)
+    bucket = open_store(f"s3://{seaweedfs.bucket}/sweep", access)
+    raw, orphan = (
+        put_blob(bucket, b"\x89PNG\r\n\x1a\n" + word, ext="png", content_type="image/png")
+        for word in (b"raw", b"orphan")
+    )
+    books.ledger.collected("coin", outputs=(Output("image", raw.key, raw.sha256, raw.bytes, 8, 8),), at=LONG_AGO)
+    settle_with_receipt(books.ledger, bucket, "coin", Settlement(Status.REJECTED, NOW, no_cost("test")), by="run-1")
+    now = datetime.now(UTC)
+    assert (found := find_garbage(books.ledger, bucket, now=now, grace=GRACE)).young == 1
+    assert (found.blobs, found.ageless) == ({}, 0)
+    found = find_garbage(books.ledger, bucket, now=now + GRACE + DAY, grace=GRACE)
+    assert found.blobs == {orphan.key: orphan.bytes}
+    delete_garbage(books.ledger, bucket, found)
+    assert [info.key for info in bucket.list("blobs/")] == [raw.key]
+    head = bucket.head(raw.key)
+    assert head is not None
+    assert head.modified is not None
+    assert abs(now - head.modified) < timedelta(minutes=5)
 
 
 def test_files_that_are_not_ours_are_left_alone(books: Books) -> None:
