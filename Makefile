@@ -39,9 +39,10 @@ fmt: $(VENV)/dev.stamp ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/dev.stamp ## Benchmarks: planning 10,000 assets, keeping three workers busy
+bench: $(VENV)/dev.stamp ## Benchmarks: planning 10,000 assets, keeping three workers busy, publishing 5,000 assets again
 	$(BIN)/python bench/plan_10k.py
 	$(BIN)/python bench/utilisation.py
+	$(BIN)/python bench/publish_5k.py
 
 fuzz: $(VENV)/dev.stamp ## Property tests, long
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q tests/fuzz --timeout 7200

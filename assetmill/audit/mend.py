@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from assetmill.audit.fetching import in_threads
 from assetmill.audit.findings import Row
 from assetmill.audit.receipts import settled_without_receipt
 from assetmill.audit.snapshot import Snapshot
@@ -15,6 +14,7 @@ from assetmill.errors import Conflict
 from assetmill.ledger import Receipt, write_receipt
 from assetmill.ledger.receipts import attempt_of
 from assetmill.packs import receipt_key
+from assetmill.packs.parallel import in_threads
 from assetmill.storage import Store
 
 

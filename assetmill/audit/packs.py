@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from assetmill.audit.fetching import in_threads
 from assetmill.audit.snapshot import PublishedIndex
 from assetmill.errors import KeyMissing
 from assetmill.packs import PackIndex, Pointer, index_key
 from assetmill.packs.keys import sha256_of
+from assetmill.packs.parallel import in_threads
 from assetmill.storage import Store
 
 PACKS = "packs/"

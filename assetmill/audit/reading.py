@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 
-from assetmill.audit.fetching import in_threads
 from assetmill.audit.files import wanted_files
 from assetmill.audit.findings import Row
 from assetmill.audit.packs import read_indexes
@@ -20,6 +19,7 @@ from assetmill.errors import KeyMissing, LedgerError, StorageError, UsageError
 from assetmill.ledger import Ledger, Receipt, RowFilter, Status, read_receipt
 from assetmill.packs import receipt_key
 from assetmill.packs.keys import BLOBS, RECEIPTS, sha256_of
+from assetmill.packs.parallel import in_threads
 from assetmill.storage import Store
 
 _GAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

@@ -14,6 +14,7 @@ from assetmill.images import decode, nothing_in
 from assetmill.ledger import Finish, Output
 from assetmill.manifest.models import Pack
 from assetmill.money import Cost
+from assetmill.packs import PackIndex
 from assetmill.planning.plan import PlanItem, State
 from assetmill.settings import Settings
 from assetmill.storage import Store
@@ -137,6 +138,7 @@ class Batch(Desk):
         tries: what has been tried so far, by generation fingerprint.
         finishing: lets a few pictures be finished at once, so that the books never wait behind many.
         retried: attempts that were replaced by another one in this run.
+        before: the pack as it was published when the run began; None if there was none.
         in_hand: attempts that a task of this run is carrying to their end; its other tasks leave them alone.
     """
 
@@ -153,6 +155,7 @@ class Batch(Desk):
     tries: dict[str, Tries] = field(default_factory=dict)
     finishing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FINISH_AT_ONCE))
     retried: int = 0
+    before: PackIndex | None = None
     in_hand: set[str] = field(default_factory=set)
     ended: AssetmillError | None = None
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,45 +19,31 @@ from assetmill.exports.write import write_exports
 from assetmill.finishing import Finished
 from assetmill.ledger import Output
 from assetmill.manifest.models import AssetBase, Sheet
-from assetmill.packs import blob_key, put_blob
+from assetmill.packs import NewBlob, keep_many
 from assetmill.packs.keys import sha256_of
 from assetmill.sheets.metadata import asset_sheet
 from assetmill.sheets.model import MODEL_ROLE
-from assetmill.storage import Store
 
 WRITERS = 8
 PNG = "image/png"
 
 
 @dataclass(frozen=True, slots=True)
-class _Blob:
-    data: bytes
-    ext: str
-    content_type: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Drawer:
     """Files by their keys, until they are written."""
 
-    blobs: dict[str, _Blob] = field(default_factory=dict)
+    blobs: dict[str, NewBlob] = field(default_factory=dict)
 
     def add(self, data: bytes, ext: str, content_type: str) -> str:
         """Take a file in; returns the key that it will have."""
-        key = blob_key(sha256_of(data), ext)
-        self.blobs[key] = _Blob(data, ext, content_type)
-        return key
+        blob = NewBlob(data, ext, content_type)
+        self.blobs[blob.key] = blob
+        return blob.key
 
     def output(self, role: str, key: str, size: tuple[int, int] = (0, 0)) -> Output:
         """A file as the books know it; a document has no size in pixels."""
         data = self.blobs[key].data
         return Output(role, key, sha256_of(data), len(data), *size)
-
-    def write(self, store: Store) -> None:
-        """Write everything, several files at a time."""
-        with ThreadPoolExecutor(WRITERS, thread_name_prefix="keep") as pool:
-            tuple(pool.map(lambda blob: put_blob(store, blob.data, ext=blob.ext, content_type=blob.content_type),
-                           self.blobs.values()))  # fmt: skip
 
 
 def keep_finished(
@@ -84,7 +69,7 @@ def keep_finished(
     documents = _documents(drawer, asset, finished, pictures)
     outputs += [drawer.output(role, key) for role, key in documents.items()]
     sheet_key = _asset_sheet(batch, drawer, asset, outputs[0], created_at)
-    drawer.write(batch.store)
+    keep_many(batch.store, drawer.blobs.values(), at_once=WRITERS)
     return tuple(outputs), sheet_key
 
 

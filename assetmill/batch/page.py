@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +14,10 @@ from assetmill.ledger import Output
 from assetmill.manifest.models import DEPTH_LAYERS, Parallax
 from assetmill.money import usd
 from assetmill.packs import gallery_key
+from assetmill.packs.parallel import in_threads
 from assetmill.planning.plan import Plan, PlanItem, State
 from assetmill.reports.gallery import GalleryItem, GalleryLayer, GalleryPage, render_gallery
 
-READERS = 16
 UP = "../../../"  # from packs/<game>/gallery/ to the top of the store
 
 
@@ -113,9 +112,8 @@ def _sheets(batch: Batch, choices: Mapping[str, Choice]) -> dict[str, Mapping[st
     """AssetSheet documents by key, read several at a time; one that is gone is left out."""
     shown = [choice.chosen or choice.all[0] for choice in choices.values()]
     keys = {outcome.finish.sheet_key for outcome in shown if outcome.finish and outcome.finish.sheet_key}
-    with ThreadPoolExecutor(READERS, thread_name_prefix="sheets") as pool:
-        found = zip(sorted(keys), pool.map(lambda key: _sheet(batch, key), sorted(keys)), strict=True)
-        return {key: document for key, document in found if document is not None}
+    found = zip(sorted(keys), in_threads(lambda key: _sheet(batch, key), sorted(keys)), strict=True)
+    return {key: document for key, document in found if document is not None}
 
 
 def _sheet(batch: Batch, key: str) -> Mapping[str, Any] | None:

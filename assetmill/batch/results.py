@@ -47,15 +47,23 @@ def channel_of(batch: Batch, channel: str) -> str:
     return DRAFT_CHANNEL if batch.endpoint.draft else channel
 
 
+def read_before(batch: Batch, channel: str) -> None:
+    """Read what is published as a run begins: whatever differs from it at the end, somebody else has published.
+
+    Raises:
+        StorageError: the store failed, or what it publishes is damaged; nothing has been paid for yet.
+    """
+    batch.before = load_latest(batch.store, batch.pack.game.id, channel_of(batch, channel))
+
+
 def publish_pack(batch: Batch, choices: Mapping[str, Choice], channel: str, now: datetime) -> Published | None:
     """Publish what came out well; keep the previous version of what did not. None if there is nothing at all.
 
     Raises:
         StorageError: nothing is half published; the run may be repeated.
     """
-    game = batch.pack.game.id
+    game, before = batch.pack.game.id, batch.before
     channel = channel_of(batch, channel)
-    before = load_latest(batch.store, game, channel)
     ordered = _ordered_at(batch)
     fresh = {
         asset_id: _keep_origin(before, asset_id, _entry(batch, choice, ordered))

@@ -18,7 +18,7 @@ from assetmill.batch.generate import generate, same_fate
 from assetmill.batch.interrupt import withdraw_queued
 from assetmill.batch.page import write_gallery
 from assetmill.batch.report import BatchReport, build_report
-from assetmill.batch.results import Choice, choose, publish_pack
+from assetmill.batch.results import Choice, choose, publish_pack, read_before
 from assetmill.batch.session import plan_batch
 from assetmill.batch.settling import settle_for_run
 from assetmill.errors import (
@@ -121,6 +121,7 @@ async def _steps(batch: Batch, selection: Selection, channel: str, steps: Steps)
     batch.progress.phase("settling what earlier runs left open")
     collected = await steps.settle(batch)
     batch.progress.phase("planning")
+    await asyncio.to_thread(read_before, batch, channel)
     plan, history = await plan_batch(batch, selection)
     _start(batch, plan, history)
     await _make(batch, plan, history, steps)

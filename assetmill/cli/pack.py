@@ -114,10 +114,10 @@ def rollback(
 @guarded
 def gc(*, grace: Grace = 14, keep: Keep = None, yes: Delete = False, as_json: AsJson = False) -> int:
     """Say what nobody needs any more, of all games, and delete it with --yes; never what was paid for."""
+    from assetmill.audit.garbage import delete_garbage, find_garbage
     from assetmill.cli.pack_words import garbage_document, print_garbage
     from assetmill.clock import Clock
     from assetmill.ledger import Ledger
-    from assetmill.packs.garbage import delete_garbage, find_garbage
     from assetmill.settings import load_settings
     from assetmill.storage import open_store
 

@@ -16,7 +16,7 @@ from assetmill.packs.history import Changes, History, Publish, changes
 from assetmill.packs.pointers import Current
 
 if TYPE_CHECKING:
-    from assetmill.packs.garbage import Garbage
+    from assetmill.audit.garbage import Garbage
 
 SHOWN = 8
 KIB = 1024

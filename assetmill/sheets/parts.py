@@ -157,7 +157,8 @@ def _claim(work: _Sorting, part: _Part) -> _Claim:
     best = int(counts.argmax())
     clearly = counts[best] >= _CLEARLY * counts.sum()
     speck = _is_small(part, work.boxes[best])
-    return _Claim(best, bool(clearly and (speck or _centred(part, work.boxes[best]))), cells, speck)
+    sure = clearly and (speck or _centred(part, work.boxes[best])) and not _has_more(work, part, best, cells)
+    return _Claim(best, bool(sure), cells, speck)
 
 
 def _nearest(work: _Sorting, part: _Part) -> _Claim:
@@ -179,6 +180,22 @@ def _centred(part: _Part, box: Box) -> bool:
     rows, columns = np.nonzero(part.mask)
     x, y = part.box.left + columns.mean() + 0.5, part.box.top + rows.mean() + 0.5
     return bool(box.left <= x < box.right and box.top <= y < box.bottom)
+
+
+def _has_more(work: _Sorting, part: _Part, cell: int, cells: Sequence[int]) -> bool:
+    """Whether it reaches the middle of another cell: then that cell's own drawing, however small, is part of it."""
+    return any(_reaches_middle(work, part, work.boxes[cell], other) for other in cells if other != cell)
+
+
+def _reaches_middle(work: _Sorting, part: _Part, own: Box, other: int) -> bool:
+    """On the axis on which the two cells lie beside each other: along the other one any cape hangs past a middle."""
+    cell = work.boxes[other]
+    inside = (part.mask & (work.home[part.box.window] == other)).astype(np.uint8)
+    box = _box(ndimage.find_objects(inside)[0]).shifted(part.box.left, part.box.top)
+    x, y = (cell.left + cell.right) // 2, (cell.top + cell.bottom) // 2
+    beside = own.right <= cell.left or cell.right <= own.left
+    stacked = own.bottom <= cell.top or cell.bottom <= own.top
+    return (not beside or box.left <= x < box.right) and (not stacked or box.top <= y < box.bottom)
 
 
 def _settle(work: _Sorting, part: _Part) -> None:

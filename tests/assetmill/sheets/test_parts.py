@@ -70,13 +70,36 @@ def test_frames_that_melted_into_one_are_cut_at_their_cells() -> None:
     assert made.overhang == Sides()
 
 
-@pytest.mark.parametrize(("width", "whole"), ((35, True), (40, False)))
-def test_an_owner_holds_three_quarters_of_what_lies_in_cells(width: int, whole: bool) -> None:
-    made = sorted_out(inked((8, 8, 32, 40), (32, 8, 52 + width, 16)))
-    assert (made.owner[8:16, 44:52] == (0 if whole else NOBODY)).all()
-    assert (made.owner[8:16, 52 : 52 + width] == (0 if whole else 1)).all()
+@pytest.mark.parametrize(("height", "whole"), ((17, True), (18, False)))
+def test_an_owner_holds_three_quarters_of_what_lies_in_cells(height: int, whole: bool) -> None:
+    made = sorted_out(inked((8, 8, 32, 40), (32, 8, 71, 8 + height)))
+    assert (made.owner[8 : 8 + height, 44:52] == (0 if whole else NOBODY)).all()
+    assert (made.owner[8 : 8 + height, 52:71] == (0 if whole else 1)).all()
     (spill,) = made.spills
     assert (spill.frame, spill.kept) == (("a", True) if whole else (None, False))
+
+
+SMALL_B = (66, 20, 78, 32)
+
+
+@pytest.mark.parametrize("bridge", [(36, 24, 66, 26), (36, 36, 78, 38)], ids=["an arm", "ground"])
+def test_a_large_drawing_never_takes_a_small_one_that_it_touches(bridge: tuple[int, int, int, int]) -> None:
+    made = sorted_out(inked(BODY_A, bridge, SMALL_B, (70, 30, 72, 38)))
+    assert (made.owner[20:32, 66:78] == 1).all()
+    assert (made.owner[12:40, 12:36] == 0).all()
+    (spill,) = made.spills
+    assert (spill.frame, spill.into, made.overhang) == (None, ("a", "b"), Sides())
+
+
+@pytest.mark.parametrize(("reach", "whole"), [(71, True), (73, False)])
+def test_an_arm_is_its_bodys_as_long_as_it_ends_before_the_neighbours_middle(reach: int, whole: bool) -> None:
+    made = sorted_out(inked(BODY_A, (36, 14, reach, 18)))
+    assert bool((made.owner[14:18, 52:reach] == 0).all()) is whole
+
+
+def test_a_long_edge_along_the_neighbour_is_no_reach_to_its_middle() -> None:
+    made = sorted_out(inked((12, 5, 46, 43), (46, 20, 54, 24), (50, 5, 56, 43)))
+    assert (made.owner[5:43, 52:56] == 0).all()
 
 
 def test_frames_that_only_a_veil_holds_together_come_apart() -> None:

@@ -20,7 +20,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from assetmill.audit import Kind, PublishedIndex, Snapshot, findings, read_snapshot
+from assetmill.audit.check import findings
+from assetmill.audit.findings import Kind
+from assetmill.audit.reading import read_snapshot
+from assetmill.audit.snapshot import PublishedIndex, Snapshot
 from assetmill.errors import Conflict, LedgerError, StorageError, UsageError
 from assetmill.ledger import Ledger
 from assetmill.ledger.codec import read_outputs

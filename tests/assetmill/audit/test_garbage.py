@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from assetmill.audit.garbage import Garbage, delete_garbage, find_garbage
 from assetmill.batch.receipt import settle_with_receipt
 from assetmill.errors import AssetmillError, Conflict, LedgerError, StorageError, UsageError
 from assetmill.ledger import Claim, Finish, Intent, Ledger, Output, Run, Settlement, Status
 from assetmill.money import no_cost
 from assetmill.packs import PackAsset, PackIndex, Published, latest_key, load_latest, publish, put_blob, receipt_key
-from assetmill.packs.garbage import Garbage, delete_garbage, find_garbage
 from assetmill.packs.history import older, read_history, roll_back
 from assetmill.storage import FileStore, ObjectInfo, S3Access, open_store
 
