@@ -66,11 +66,6 @@ class Box(NamedTuple):
             max(0, self.bottom - inner.bottom),
         )
 
-    def gap(self, other: Box) -> int:
-        """Pixels between two boxes on the axis on which they are farther apart; 0 when they touch or meet."""
-        across = max(other.left - self.right, self.left - other.right)
-        return max(0, across, other.top - self.bottom, self.top - other.bottom)
-
 
 @dataclass(frozen=True, slots=True)
 class Placed:

@@ -76,6 +76,7 @@ class _Sorting:
     alpha: Alpha
     home: Owners
     boxes: Sequence[Box]
+    edges: NDArray[np.int64]  # of the boxes: all left ones, all upper, right and lower ones
     ids: Sequence[str]
     keep: bool
     owner: Owners
@@ -102,10 +103,10 @@ def sort_out(alpha: Alpha, boxes: Sequence[Box], ids: Sequence[str], *, keep: bo
     """
     home = home_of((alpha.shape[1], alpha.shape[0]), boxes)
     own = np.where(alpha > 0, home, np.int16(NOBODY))
-    work = _Sorting(alpha, home, boxes, ids, keep, own)
+    work = _Sorting(alpha, home, boxes, np.array(boxes, np.int64).T, ids, keep, own)
     for part in _unsettled(alpha, home):
-        for piece in _pieces(work, part):
-            _settle(work, piece)
+        for piece, claim in _pieces(work, part):
+            _settle(work, piece, claim)
     spills = tuple(
         Spill(frame=frame, pixels=pixels, over=over, kept=kept, into=into)
         for (frame, kept, into), (pixels, over) in work.found.items()
@@ -133,20 +134,21 @@ def _box(place: tuple[slice, slice]) -> Box:
     return Box(columns.start, rows.start, columns.stop, rows.stop)
 
 
-def _pieces(work: _Sorting, part: _Part) -> Iterator[_Part]:
+def _pieces(work: _Sorting, part: _Part) -> Iterator[tuple[_Part, _Claim]]:
     """The part; or, where its owner is in doubt and only half transparent pixels hold it together, what it holds."""
     claim = _claim(work, part)
     if claim.sure or not claim.cells:
-        yield part
+        yield part, claim
         return
     cores, count = ndimage.label(part.mask & (work.alpha[part.box.window] >= _DENSE), structure=_EIGHT)
     if count <= 1:
-        yield part
+        yield part, claim
         return
     rows, columns = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
     nearest = np.where(part.mask, cores[rows, columns], 0)
     for number, place in enumerate(ndimage.find_objects(nearest), 1):
-        yield _Part(_box(place).shifted(part.box.left, part.box.top), nearest[place] == number)
+        piece = _Part(_box(place).shifted(part.box.left, part.box.top), nearest[place] == number)
+        yield piece, _claim(work, piece)
 
 
 def _claim(work: _Sorting, part: _Part) -> _Claim:
@@ -163,11 +165,13 @@ def _claim(work: _Sorting, part: _Part) -> _Claim:
 
 def _nearest(work: _Sorting, part: _Part) -> _Claim:
     """The claim to a part that lies in no cell: a speck beside one cell, and beside no other as near, is its own."""
-    gaps = [part.box.gap(box) for box in work.boxes]
-    best = gaps.index(min(gaps))
-    alone = gaps.count(gaps[best]) == 1
+    left, top, right, bottom = work.edges
+    across = np.maximum(left - part.box.right, part.box.left - right)
+    gaps = np.maximum(across, np.maximum(top - part.box.bottom, part.box.top - bottom))
+    best = int(gaps.argmin())
+    alone = np.count_nonzero(gaps == gaps[best]) == 1
     speck = _is_small(part, work.boxes[best])
-    return _Claim(best, speck and alone and gaps[best] <= _NEAR, (), speck)
+    return _Claim(best, bool(speck and alone and gaps[best] <= _NEAR), (), speck)
 
 
 def _is_small(part: _Part, box: Box) -> bool:
@@ -198,8 +202,7 @@ def _reaches_middle(work: _Sorting, part: _Part, own: Box, other: int) -> bool:
     return (not beside or box.left <= x < box.right) and (not stacked or box.top <= y < box.bottom)
 
 
-def _settle(work: _Sorting, part: _Part) -> None:
-    claim = _claim(work, part)
+def _settle(work: _Sorting, part: _Part, claim: _Claim) -> None:
     outside = int((part.mask & (work.home[part.box.window] != claim.cell)).sum())
     if not outside:
         return

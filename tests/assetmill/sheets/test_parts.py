@@ -82,7 +82,7 @@ def test_an_owner_holds_three_quarters_of_what_lies_in_cells(height: int, whole:
 SMALL_B = (66, 20, 78, 32)
 
 
-@pytest.mark.parametrize("bridge", [(36, 24, 66, 26), (36, 36, 78, 38)], ids=["an arm", "ground"])
+@pytest.mark.parametrize("bridge", ((36, 24, 66, 26), (36, 36, 78, 38)), ids=["an arm", "ground"])
 def test_a_large_drawing_never_takes_a_small_one_that_it_touches(bridge: tuple[int, int, int, int]) -> None:
     made = sorted_out(inked(BODY_A, bridge, SMALL_B, (70, 30, 72, 38)))
     assert (made.owner[20:32, 66:78] == 1).all()
@@ -91,7 +91,7 @@ def test_a_large_drawing_never_takes_a_small_one_that_it_touches(bridge: tuple[i
     assert (spill.frame, spill.into, made.overhang) == (None, ("a", "b"), Sides())
 
 
-@pytest.mark.parametrize(("reach", "whole"), [(71, True), (73, False)])
+@pytest.mark.parametrize(("reach", "whole"), ((71, True), (73, False)))
 def test_an_arm_is_its_bodys_as_long_as_it_ends_before_the_neighbours_middle(reach: int, whole: bool) -> None:
     made = sorted_out(inked(BODY_A, (36, 14, reach, 18)))
     assert bool((made.owner[14:18, 52:reach] == 0).all()) is whole
