@@ -14,6 +14,7 @@
     ├── StorageError                   store unavailable                                exit 5
     │   ├── KeyMissing                 no such key
     │   ├── Conflict                   create-only or compare-and-swap lost
+    │   ├── FilesGone                  files that a pack needs are not in the store
     │   ├── StoreRefused               key, secret, permission or jurisdiction is wrong
     │   ├── BucketMissing              no such bucket at this address
     │   ├── ClockSkewed                this machine's clock is off, and so are its signatures
@@ -55,6 +56,7 @@ again, how often and with what change stands in `providers.retry`, by these clas
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar
 
 
@@ -144,6 +146,22 @@ class Conflict(StorageError):
     """Somebody else wrote first: a create-only or compare-and-swap put lost."""
 
     code = "conflict"
+
+
+class FilesGone(StorageError):
+    """Files that a pack needs are not in the store: it is not published.
+
+    Args:
+        message: whose files.
+        keys: where they should be.
+        hint: what to do.
+    """
+
+    code = "files_gone"
+
+    def __init__(self, message: str, *, keys: Collection[str], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.keys = frozenset(keys)
 
 
 class StoreRefused(StorageError):

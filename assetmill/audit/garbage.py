@@ -7,8 +7,9 @@ killed program left behind. Gallery pages keep nothing alive: a page older than 
 
 All of it rests on the books, so books that are not these of this store, or that are damaged, end the matter.
 A plan believes in the finishes that are in the books: they are forgotten before their files go, while no run
-is under way that might have read them. The order of deleting is records, indexes, blobs, so that a pointer
-never leads to something that is gone, wherever it stops.
+is under way that might have read them. Going back to an older pack needs no run and no books, so before anything
+goes it is looked whether anybody has published since. The order of deleting is records, indexes, blobs, so that a
+pointer never leads to something that is gone, wherever it stops.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ CHECK = "assetmill ledger check"
 
 _BLOB = re.compile(rf"{BLOBS}[0-9a-f]{{2}}/[0-9a-f]{{64}}\.[a-z0-9]{{1,8}}")
 _INDEX = re.compile(r"packs/[a-z0-9][a-z0-9_-]{0,63}/index\.[0-9a-f]{16}\.json")
+_RECORD = re.compile(r"packs/[^/]+/[^/]+/history/[^/]+")
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _UNSURE = frozenset(
     {
@@ -64,6 +66,7 @@ class Garbage:
         ageless: how many of these are young only because the store does not say when they were written.
         under_way: ids of runs that may be going on.
         runs: ids of all runs that the books knew when the reading began.
+        published: keys of all history records that were there when the reading began.
     """
 
     blobs: Mapping[str, int]
@@ -76,6 +79,7 @@ class Garbage:
     ageless: int
     under_way: tuple[str, ...]
     runs: frozenset[str]
+    published: frozenset[str]
 
     @property
     def bytes(self) -> int:
@@ -100,7 +104,7 @@ def find_garbage(ledger: Ledger, store: Store, *, now: datetime, grace: timedelt
     """
     if grace < LEAST_GRACE or (keep is not None and keep < 1):
         raise UsageError("at least one day and one publish are kept", hint="--grace 1 or more, --keep 1 or more")
-    runs = ledger.runs()
+    runs, records = ledger.runs(), _records(store)
     blobs = [info for info in store.list(BLOBS) if _BLOB.fullmatch(info.key)]  # before all that may name them
     indexes = [info for info in store.list("packs/") if _INDEX.fullmatch(info.key)]
     snapshot = read_snapshot(ledger, store)
@@ -129,6 +133,7 @@ def find_garbage(ledger: Ledger, store: Store, *, now: datetime, grace: timedelt
         ageless=sum(info.modified is None for info in unneeded),
         under_way=_under_way(runs, now),
         runs=frozenset(run["run_id"] for run in runs),
+        published=records,
     )
 
 
@@ -136,7 +141,7 @@ def delete_garbage(ledger: Ledger, store: Store, garbage: Garbage) -> int:
     """Delete what was found, and return how many finishes were forgotten.
 
     Raises:
-        Conflict: a run is under way, or began since; no file was deleted.
+        Conflict: a run is under way, or began since, or somebody has published since; no file was deleted.
         LedgerError, StorageError: books or store are unavailable. What is deleted by then nobody needed, and it
             may be done again.
     """
@@ -145,14 +150,26 @@ def delete_garbage(ledger: Ledger, store: Store, garbage: Garbage) -> int:
             f"run {garbage.under_way[0]} may be going on; nothing was deleted",
             hint="wait for its end; a run that was killed is given up a day after it began",
         )
+    _refuse_published(store, garbage)
     forgotten = ledger.forget_finishes(garbage.blobs.keys())
     if {run["run_id"] for run in ledger.runs()} != garbage.runs:
         raise Conflict("a run has begun meanwhile; no file was deleted", hint="do it again when it has ended")
+    _refuse_published(store, garbage)  # again: to go back takes no longer than to forget
     in_threads(store.delete, garbage.records)
     in_threads(store.delete, garbage.indexes)
     in_threads(store.delete, garbage.blobs)
     # A run that began after all and made the very same bytes meanwhile found them there, and may have believed it.
     return forgotten + ledger.forget_finishes(garbage.blobs.keys())
+
+
+def _records(store: Store) -> frozenset[str]:
+    """Keys of all records of all histories: whoever publishes or goes back writes one before anything is current."""
+    return frozenset(info.key for info in store.list("packs/") if _RECORD.fullmatch(info.key))
+
+
+def _refuse_published(store: Store, garbage: Garbage) -> None:
+    if _records(store) - garbage.published:
+        raise Conflict("a pack was published meanwhile; no file was deleted", hint="do it again")
 
 
 def _refuse_unsure(snapshot: Snapshot, now: datetime) -> None:

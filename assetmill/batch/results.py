@@ -8,11 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.gone import forget_what_can_be_made_again
+from assetmill.errors import FilesGone
 from assetmill.exports.pack import pack_files
 from assetmill.finishing.fields import is_smooth
 from assetmill.ledger import Finish, Output, RowFilter
 from assetmill.manifest.models import DEPTH_LAYERS, Asset, Parallax, ParallaxLayer
-from assetmill.packs import PackAsset, PackIndex, PackLayer, Placement, Published, carry_over, load_latest, publish
+from assetmill.packs import (
+    PackAsset,
+    PackIndex,
+    PackLayer,
+    Placement,
+    Published,
+    carry_over,
+    load_latest,
+    publish,
+    refuse_other_pack,
+)
 
 DRAFT_CHANNEL = "draft"
 LAYER_SCROLL = {"far": 0.1, "mid": 0.5, "near": 0.8}  # the game runtime's own factors for its sky, mid and near layers
@@ -51,16 +63,20 @@ def read_before(batch: Batch, channel: str) -> None:
     """Read what is published as a run begins: whatever differs from it at the end, somebody else has published.
 
     Raises:
-        StorageError: the store failed, or what it publishes is damaged; nothing has been paid for yet.
+        StorageError: the store failed, or what it publishes is damaged, or another pack; nothing has been paid for yet.
     """
-    batch.before = load_latest(batch.store, batch.pack.game.id, channel_of(batch, channel))
+    channel = channel_of(batch, channel)
+    batch.before = load_latest(batch.store, batch.pack.game.id, channel)
+    if batch.before is not None:
+        refuse_other_pack(batch.before, batch.pack.pack.id, channel)
 
 
 def publish_pack(batch: Batch, choices: Mapping[str, Choice], channel: str, now: datetime) -> Published | None:
     """Publish what came out well; keep the previous version of what did not. None if there is nothing at all.
 
     Raises:
-        StorageError: nothing is half published; the run may be repeated.
+        FilesGone: files are not in the store; those that the next run can make again are forgotten.
+        LedgerError, StorageError: nothing is half published; the run may be repeated.
     """
     game, before = batch.pack.game.id, batch.before
     channel = channel_of(batch, channel)
@@ -74,7 +90,13 @@ def publish_pack(batch: Batch, choices: Mapping[str, Choice], channel: str, now:
     if not assets and before is None:
         return None
     index = PackIndex(game=game, pack=batch.pack.pack.id, run_id=batch.run_id, created_at=now, assets=assets)
-    return publish(batch.store, game=game, channel=channel, index=index, base=before, now=now, pack_files=pack_files)
+    try:
+        return publish(
+            batch.store, game=game, channel=channel, index=index, base=before, now=now, pack_files=pack_files
+        )
+    except FilesGone as gone:
+        hint = forget_what_can_be_made_again(batch, gone)
+        raise FilesGone(gone.message, keys=gone.keys, hint=hint) from None
 
 
 def _ordered_at(batch: Batch) -> Mapping[str, datetime]:

@@ -13,6 +13,7 @@ from assetmill.cli.export import export
 from assetmill.cli.ledger import ledger_app
 from assetmill.cli.outcome import ERR, guarded
 from assetmill.cli.pack import pack_app
+from assetmill.cli.store import store_app
 from assetmill.errors import UsageError
 
 # ruff: noqa: PLC0415  commands import what they need when they run, so that the light ones stay light
@@ -28,6 +29,7 @@ workflows_app = typer.Typer(help="The ComfyUI workflows.", no_args_is_help=True)
 app.add_typer(workflows_app, name="workflows")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(pack_app, name="pack")
+app.add_typer(store_app, name="store")
 app.command("export")(export)
 
 Manifest = Annotated[Path, typer.Argument(help="YAML or CSV manifest.", metavar="MANIFEST")]

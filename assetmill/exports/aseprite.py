@@ -11,11 +11,10 @@ frames lie on more than one page has no tag in any: `meta.leftOut` names it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from assetmill.exports.base import JSON, Place
+from assetmill.exports.base import JSON, Place, encoded
 from assetmill.sheets.model import Animation, Frame, SheetModel
 
 ROLE = "aseprite"
@@ -42,9 +41,9 @@ class _Tag(NamedTuple):
 def write(model: SheetModel, place: Place) -> None:
     """Put role `aseprite`, and `aseprite_1` and so on for further pages."""
     for number, page in enumerate(model.pages):
-        document = json.dumps(sheet(model, number, place.image(page.role)), ensure_ascii=False, indent=1)
-        role, name = (f"{ROLE}_{number}", f"{model.id}-{number}") if number else (ROLE, model.id)
-        place.put(role, f"{name}.json", document.encode(), JSON)
+        document = encoded(sheet(model, number, place.image(page.role)))
+        role, name = (f"{ROLE}_{number}", f"{model.id}.{number}") if number else (ROLE, model.id)
+        place.put(role, f"{name}.json", document, JSON)
 
 
 def sheet(model: SheetModel, number: int, image: str) -> dict[str, Any]:

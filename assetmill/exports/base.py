@@ -6,10 +6,17 @@ that a person would give it. A format asks the place for addresses and never mak
 
 from __future__ import annotations
 
-from typing import Protocol
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+
+
+def encoded(document: Mapping[str, Any]) -> bytes:
+    """A document of one sheet as it is stored: UTF-8 JSON in the order in which it was made, for people to read too."""
+    return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
 
 class Place(Protocol):

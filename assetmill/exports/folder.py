@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping
 
 from assetmill.errors import UsageError
 from assetmill.exports import phaser_pack, pixi, unity
 from assetmill.exports.addresses import FILE, Addresses
+from assetmill.exports.base import encoded
 from assetmill.exports.folder_place import Contents, FolderPlace, Picture, pages_of, pictures_of
 from assetmill.exports.folder_source import Source
 from assetmill.exports.write import write_exports
@@ -100,8 +100,7 @@ class _Folder:
         """The AssetSheet JSON, which names the picture beside it in place of a blob."""
         picture = next(iter(self._pictures[name].values())).path
         sheet = self._source.sheets[name] | {"imageUrl": picture.rpartition("/")[2]}
-        data = json.dumps(sheet, ensure_ascii=False, indent=1).encode()
-        self._contents.add(f"{asset.type}/{name}.json", data)
+        self._contents.add(f"{asset.type}/{name}.json", encoded(sheet))
 
     def _write_pack(self) -> None:
         """What the whole folder is read with: a table for people, the file of the pack for Phaser and Pixi."""

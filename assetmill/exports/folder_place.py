@@ -1,8 +1,8 @@
 """A folder with human names, before it is written: which files it will hold, and how they address each other.
 
 `<type>/<asset>.<ext>` holds a picture, documents stand beside it under the names that their formats give them, and
-the layers of a parallax background have a folder of their own. An id holds no dot, so what comes after one can
-never be part of another asset's name. Nothing is read or written here.
+the layers of a parallax background have a folder of their own. An id holds no dot, and whatever a format adds to
+one begins with a dot, so no file can have the name of another asset's. Nothing is read or written here.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ class Contents:
     documents: dict[str, bytes] = field(default_factory=dict)
 
     def add(self, path: str, data: bytes) -> str:
-        """Take a document in and return its path; another one if that name is taken already."""
-        stem, extension = posixpath.splitext(path)
-        free, number = path, 1
-        while free in self.documents or free in self.pictures:
-            number += 1
-            free = f"{stem}~{number}{extension}"
-        self.documents[free] = data
-        return free
+        """Take a document in and return its path.
+
+        Raises:
+            ValueError: something has that name already: two formats use one.
+        """
+        if path in self.documents or path in self.pictures:
+            raise ValueError(f"{path} is there already")
+        self.documents[path] = data
+        return path
 
     def below(self, folder: str) -> Contents:
         """The same in a folder of this folder."""

@@ -130,7 +130,10 @@ def _unknown(store: Store, game: str, channel: str) -> UsageError:
     games = sorted({parts[0] for parts in published})
     channels = sorted(parts[1] for parts in published if parts[0] == game)
     if channels:
-        return UsageError(f"{game} publishes no channel {channel!r}", hint=_instead("channels", channel, channels))
+        return UsageError(
+            f"{game} publishes no channel {channel!r}",
+            hint=f"{_instead('channels', channel, channels)}; --channel chooses",
+        )
     return UsageError(f"no pack of game {game!r} is published in {store.url}", hint=_instead("games", game, games))
 
 

@@ -1,8 +1,9 @@
 """Writing an exported folder so that nobody ever finds half of it, and nothing of theirs is lost.
 
 All of it is written beside the folder, under a hidden name. Files of other people in the old folder are linked
-into the new one, and then the two change places by renaming; until that moment nothing in the folder has changed.
-A file that an export wrote and somebody changed stops the next export, unless it is told to go over it.
+into the new one, and then the two change places (see `folder_swap`); until that moment nothing in the folder has
+changed. A file that an export wrote and somebody changed stops the next export, unless it is told to go over it;
+what anybody does to the folder while it is being exported stops it in any case.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from pathlib import Path
 from assetmill.errors import StorageError, StoreFull, UsageError
 from assetmill.exports.folder_marker import MARKER, Marker, files_in, in_the_way, intact, read_marker
 from assetmill.exports.folder_place import Contents
+from assetmill.exports.folder_swap import change_places, growing, recover
 from assetmill.packs.keys import sha256_of
 from assetmill.packs.parallel import in_threads
 
 Fetch = Callable[[str], bytes]
+Stamp = tuple[int, int, int]
 _SHOWN = 10
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -46,10 +49,11 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Old:
-    """The folder as it is now: what we wrote and nobody changed, by path, and what is somebody's."""
+    """The folder as it is now: what we wrote and nobody changed, by path, what is somebody's, and how all of it was."""
 
     ours: Mapping[str, str]
     others: tuple[str, ...]
+    seen: Mapping[str, Stamp]
 
 
 def write_folder(to: Path, contents: Contents, marker: Marker, fetch: Fetch, *, force: bool, token: str) -> Written:
@@ -64,12 +68,13 @@ def write_folder(to: Path, contents: Contents, marker: Marker, fetch: Fetch, *, 
         token: makes the name of the hidden folder unique.
 
     Raises:
-        UsageError: the folder is not one of ours or holds another export, or files of people are in the way.
+        UsageError: the folder is not one of ours or holds another export, files of people are in the way, or
+            somebody changed the folder meanwhile.
         StorageError: the store or the disk failed; the folder is as it was.
     """
     to = to.resolve()
     with _told(to):
-        _recover(to)
+        recover(to)
         last = read_marker(to)
         if last is not None and not force:
             _refuse_other_export(to, last, marker)
@@ -105,18 +110,19 @@ def _refuse_other_export(to: Path, last: Marker, marker: Marker) -> None:
 def _look(to: Path, last: Marker | None, wanted: Mapping[str, str], *, force: bool) -> _Old:
     """Tell our files from those of people, and refuse if theirs are in the way."""
     known = last.files if last else {}
-    present = sorted(files_in(to)) if last else []
+    seen = _seen(to) if last else {}
+    present = list(seen)
     ours = dict(zip(present, in_threads(lambda path: _ours(to, path, known, wanted), present), strict=True))
     theirs = [path for path in present if ours[path] is None]
     blocks = in_the_way(to, wanted)
     blocked = [path for path in theirs if path in known or blocks(path)]
     if blocked and not force:
-        shown = ", ".join(blocked[:_SHOWN]) + (f" and {len(blocked) - _SHOWN} more" if len(blocked) > _SHOWN else "")
         raise UsageError(
-            f"somebody changed or added files that would be overwritten or removed in {to}: {shown}",
+            f"somebody changed or added files that would be overwritten or removed in {to}: {_listed(blocked)}",
             hint="move them away, or say --force to go over them",
         )
-    return _Old({path: sha for path, sha in ours.items() if sha}, tuple(p for p in theirs if p not in set(blocked)))
+    others = tuple(path for path in theirs if path not in set(blocked))
+    return _Old({path: sha for path, sha in ours.items() if sha}, others, seen)
 
 
 def _ours(to: Path, path: str, known: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
@@ -126,17 +132,34 @@ def _ours(to: Path, path: str, known: Mapping[str, str], wanted: Mapping[str, st
 
 
 def _replace(to: Path, contents: Contents, marker: Marker, old: _Old, fetch: Fetch, token: str) -> None:
-    new = to.parent / f".{to.name}.assetmill-{token}"
-    to.parent.mkdir(parents=True, exist_ok=True)
-    new.mkdir()
-    try:
+    with growing(to, token) as new:
         _fill(new, to, contents, marker, old, fetch)
         _carry(to, new, old.others)
         (new / MARKER).write_bytes(marker.encoded())
-        _change_places(to, new)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
+        _refuse_changes(to, old.seen)
+        change_places(to, new)
+
+
+def _seen(to: Path) -> dict[str, Stamp]:
+    """Everything in a folder with what tells whether it was touched: inode, time of change in ns, size."""
+    found = {path: (to / path).lstat() for path in files_in(to)}
+    return {path: (one.st_ino, one.st_mtime_ns, one.st_size) for path, one in sorted(found.items())}
+
+
+def _refuse_changes(to: Path, seen: Mapping[str, Stamp]) -> None:
+    """Fetching may take minutes; what people or engines did to the folder in the meantime would be lost."""
+    now = _seen(to)
+    if now != seen:
+        touched = sorted(path for path in now.keys() | seen.keys() if now.get(path) != seen.get(path))
+        raise UsageError(
+            f"files in {to} changed while it was exported: {_listed(touched)}; nothing was written",
+            hint="export again",
+        )
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(paths[:_SHOWN]) + more
 
 
 def _fill(new: Path, to: Path, contents: Contents, marker: Marker, old: _Old, fetch: Fetch) -> None:
@@ -180,35 +203,6 @@ def _carry(to: Path, new: Path, others: Sequence[str]) -> None:
                 os.link(held, target)
             except OSError:
                 shutil.copy2(held, target)
-
-
-def _aside(to: Path) -> Path:
-    """Where the old folder is for the moment between the two renames."""
-    return to.parent / f".{to.name}.assetmill-old"
-
-
-def _change_places(to: Path, new: Path) -> None:
-    if not to.exists():
-        new.rename(to)
-        return
-    aside = _aside(to)
-    shutil.copymode(to, new)
-    to.rename(aside)
-    try:
-        new.rename(to)
-    except BaseException:
-        aside.rename(to)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _recover(to: Path) -> None:
-    """Put back the folder of an export that was killed between the two renames, or clear what it left after them."""
-    aside = _aside(to)
-    if aside.is_dir() and not to.exists():
-        aside.rename(to)
-    elif aside.is_dir():
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

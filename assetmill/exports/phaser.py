@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from assetmill.exports.base import JSON, Place
+from assetmill.exports.base import JSON, Place, encoded
 from assetmill.exports.play import Step, played
-from assetmill.exports.texturepacker import APP, VERSION, animation_name, encoded, frame_entries, frame_name, page_meta
+from assetmill.exports.texturepacker import APP, VERSION, animation_name, frame_entries, frame_name, page_meta
 from assetmill.sheets.model import Animation, SheetModel
 
 ANIMATIONS = "phaser_anims"
@@ -23,9 +23,9 @@ def write(model: SheetModel, place: Place) -> None:
     """Put role `phaser_anims` for a sheet with animations, and `phaser_multiatlas` for one of several pages."""
     if model.animations:
         animations = {"anims": [_animation(model, animation) for animation in model.animations], "globalTimeScale": 1}
-        place.put(ANIMATIONS, f"{model.id}-anims.json", encoded(animations), JSON)
+        place.put(ANIMATIONS, f"{model.id}.anims.json", encoded(animations), JSON)
     if len(model.pages) > 1:
-        place.put(MULTI_ATLAS, f"{model.id}-multiatlas.json", encoded(_multi_atlas(model, place)), JSON)
+        place.put(MULTI_ATLAS, f"{model.id}.multiatlas.json", encoded(_multi_atlas(model, place)), JSON)
 
 
 def _animation(model: SheetModel, animation: Animation) -> dict[str, Any]:

@@ -10,11 +10,9 @@ Nothing may ever be rotated here: Phaser 3.90 and 4.2.1 draw rotated frames wron
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
-from assetmill.exports.base import JSON, Place
+from assetmill.exports.base import JSON, Place, encoded
 from assetmill.exports.play import played
 from assetmill.sheets.model import Animation, Borders, Frame, SheetModel, Size, Tile, TileGrid
 
@@ -39,7 +37,7 @@ def write(model: SheetModel, place: Place) -> None:
             "meta": page_meta(model, number, place)
             | ({"related_multi_packs": related} if related and not number else {}),
         }
-        suffix = f"-{number}" if number else ""
+        suffix = f".{number}" if number else ""
         address = place.put(role_of_page(number), f"{model.id}{suffix}.json", encoded(document), JSON)
         related = [address, *related]
 
@@ -90,11 +88,6 @@ def page_meta(model: SheetModel, number: int, place: Place) -> dict[str, Any]:
         **({"tiles": _tiles(model.grid) | _autotile(model)} if model.grid else {}),
         **({"animations": _played(model)} if model.animations else {}),
     }
-
-
-def encoded(document: Mapping[str, Any]) -> bytes:
-    """A document as it is stored: UTF-8 JSON, in the order in which it was made, for people to read as well."""
-    return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
 
 def _placed(frame: Frame) -> dict[str, Any]:

@@ -7,10 +7,9 @@ Nothing moves, so no tile has an animation.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from assetmill.exports.base import JSON, Place
+from assetmill.exports.base import JSON, Place, encoded
 from assetmill.exports.tiling import collision_box, grid_of, ground_around
 from assetmill.sheets.model import SheetModel, Size, Tile, TileGrid
 
@@ -30,8 +29,8 @@ def write(model: SheetModel, place: Place) -> None:
         StorageError: the model is damaged: tiles without a grid.
     """
     if model.kind == "tile":
-        document = json.dumps(tile_set(model, place.image(model.pages[0].role)), ensure_ascii=False, indent=1)
-        place.put(ROLE, f"{model.id}.tsj", document.encode(), JSON)
+        document = encoded(tile_set(model, place.image(model.pages[0].role)))
+        place.put(ROLE, f"{model.id}.tsj", document, JSON)
 
 
 def tile_set(model: SheetModel, image: str) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def _share(value: float) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name as Unity writes it: bare; in quotes only if YAML would not read it back."""
+    """A name as Unity writes it: bare, also one that looks like a number; in quotes if it has other characters."""
     return name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 

@@ -21,8 +21,7 @@ from assetmill.finishing.result import Box, Placement
 from assetmill.manifest.models import AssetBase, Entity, Parallax, Sheet
 from assetmill.quality.wanted import target_size
 from assetmill.sheets.boxes import place
-
-_HAZE = 8  # alpha below this is no part of the subject: cut-outs have a faint veil around them
+from assetmill.sheets.parts import HAZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def _on_canvas(
 ) -> Fitted:
     source, trim = picture.size, (0, 0, *picture.size)
     if asset.post.trim:
-        trim = _content(picture, max(_HAZE, asset.post.alpha_threshold))
+        trim = _content(picture, max(HAZE, asset.post.alpha_threshold))
         picture = picture.crop(trim)
     room = _room(asset, canvas, pad)
     kept = (0.0, 0.0, float(picture.width), float(picture.height))

@@ -82,6 +82,7 @@ def _sheet_flaws(sheet: Sheet) -> Iterator[Flaw]:
     wrong_kind = list(_kind_flaws(sheet))
     yield from wrong_kind
     yield from _post_flaws(sheet)
+    yield from _square_flaws(sheet)
     yield from _outer_size(sheet)
     if wrong_kind:
         return
@@ -108,6 +109,16 @@ def _post_flaws(sheet: Sheet) -> Iterator[Flaw]:
     for name in ("trim", "pad"):
         if getattr(sheet.post, name):
             yield Flaw(("post", name), f"`post.{name}` would move the cells of a sheet out of their places")
+
+
+def _square_flaws(sheet: Sheet) -> Iterator[Flaw]:
+    """Squares of pixel art that lie across a cell's edge: half of each would be cut into the neighbour's frame."""
+    layout, side = sheet.layout, sheet.post.pixel_scale
+    lengths = {name: getattr(layout, name) for name in ("cell_width", "cell_height", "spacing", "margin")}
+    broken = [f"{name} {length}" for name, length in lengths.items() if length % side]
+    if broken:
+        message = f"squares of {side} px (post.pixel_scale) do not fit into {' and '.join(broken)}"
+        yield Flaw(("layout",), message, expected=f"multiples of {side}")
 
 
 def _outer_size(sheet: Sheet) -> Iterator[Flaw]:

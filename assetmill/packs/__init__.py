@@ -7,7 +7,7 @@ from assetmill.packs.blobs import BlobRef, NewBlob, keep_many, put_blob
 from assetmill.packs.index import Box, PackAsset, PackIndex, PackLayer, Placement, Rival, carry_over, merge
 from assetmill.packs.keys import blob_key, gallery_key, history_key, index_key, latest_key, receipt_key
 from assetmill.packs.pointers import Pointer
-from assetmill.packs.publish import Patience, Published, load_latest, publish
+from assetmill.packs.publish import Patience, Published, load_latest, publish, refuse_other_pack
 
 __all__ = [
     "BlobRef",
@@ -33,4 +33,5 @@ __all__ = [
     "publish",
     "put_blob",
     "receipt_key",
+    "refuse_other_pack",
 ]

@@ -148,7 +148,7 @@ def point_at(store: Store, channel: str, stored: Stored, *, etag: str | None, at
         Key of the record, or None when somebody else moved the pointer first; then there is no record either.
 
     Raises:
-        StoreBusy: the store takes no more now, and nothing has changed.
+        StoreBusy: the store takes no more now; the pointer was not seen to change.
         StorageError: the store failed.
     """
     index = stored.index
@@ -160,14 +160,21 @@ def point_at(store: Store, channel: str, stored: Stored, *, etag: str | None, at
     try:
         store.swap(latest, pointer, etag=etag, content_type=JSON_TYPE, cache_control=NO_CACHE)
     except Conflict:
-        if not _holds(store, latest, pointer):  # if it does, the write was ours and only its answer was lost
-            store.delete(record)
-            return None
-    except StoreBusy:
-        with suppress(StorageError):
-            store.delete(record)
+        return record if _ours(store, latest, pointer, record) else None
+    except StoreBusy:  # said to a second sending, perhaps, while the first went through
+        with suppress(StorageError):  # who cannot look leaves the record: it may be that of the current pack
+            if _ours(store, latest, pointer, record):
+                return record
         raise
     return record
+
+
+def _ours(store: Store, latest: str, pointer: bytes, record: str) -> bool:
+    """Whether a refused exchange was carried out, and only its answer was lost; if not, its record is withdrawn."""
+    if _holds(store, latest, pointer):
+        return True
+    store.delete(record)
+    return False
 
 
 def _pointer(stored: Stored, holder: str, at: datetime) -> bytes:

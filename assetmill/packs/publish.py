@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from assetmill.errors import Conflict, StorageError, StoreBusy, UsageError
+from assetmill.errors import Conflict, FilesGone, StorageError, StoreBusy, UsageError
 from assetmill.packs.blobs import NewBlob, keep, keep_many, missing_blobs
 from assetmill.packs.index import PackIndex, merge
 from assetmill.packs.keys import index_key, latest_key, sha256_of
@@ -38,6 +38,7 @@ class Patience:
 
     Args:
         attempts: exchanges that are tried.
+        busy: how often the store may say that it is; before each time, its client has waited for half a minute.
         shortest_s: the first wait is at most this long, and each further one at most twice as long as the last.
         longest_s: no wait is longer; twice the time in which R2 takes one write to a key.
         sleep: waits for a number of seconds; publishing blocks a thread, so this does.
@@ -45,6 +46,7 @@ class Patience:
     """
 
     attempts: int = 64
+    busy: int = 4
     shortest_s: float = 0.05
     longest_s: float = 2.0
     sleep: Callable[[float], None] = time.sleep
@@ -114,12 +116,14 @@ def publish(
 
     Raises:
         Conflict: other runs published without pause; try again.
-        StorageError: the store failed, a blob is missing, or the channel publishes another pack.
+        FilesGone: a file that the pack names is not in the store.
+        StorageError: the store failed, or the channel publishes another pack.
         UsageError: the index is another game's.
     """
     if index.game != game:
         raise UsageError(f"the index is of game {index.game}, not {game}")
     patience = patience or Patience()
+    busy = 0
     for lost in range(patience.attempts):
         if lost:
             patience.wait(lost - 1)
@@ -130,7 +134,8 @@ def publish(
         try:
             published = _advance(store, channel, merged, documents, current, now)
         except StoreBusy:  # R2 says so when several write the same key within a second
-            if lost + 1 == patience.attempts:
+            busy += 1
+            if busy == patience.busy or lost + 1 == patience.attempts:
                 raise
             continue
         if published is not None:
@@ -146,7 +151,7 @@ def _merged(
 ) -> tuple[PackIndex, tuple[NewBlob, ...]]:
     """The index to publish, and the documents of the whole pack that it names."""
     if current is not None:
-        _refuse_other_pack(current.index, index, channel)
+        refuse_other_pack(current.index, index.pack, channel)
     merged = index if current is None else merge(base, current.index, index)
     if pack_files is None:
         return merged, ()
@@ -177,10 +182,15 @@ def _advance(
     return Published(index, stored.key, record, latest_key(index.game, channel), changed=True)
 
 
-def _refuse_other_pack(current: PackIndex, index: PackIndex, channel: str) -> None:
-    if current.pack != index.pack:
+def refuse_other_pack(current: PackIndex, pack: str, channel: str) -> None:
+    """Refuse to put a pack into a channel that publishes another one.
+
+    Raises:
+        StorageError: it does.
+    """
+    if current.pack != pack:
         raise StorageError(
-            f"channel {channel} of game {index.game} publishes pack {current.pack}, not {index.pack}",
+            f"channel {channel} of game {current.game} publishes pack {current.pack}, not {pack}",
             hint="publish to another channel (ASSETMILL_CHANNEL)",
         )
 
@@ -189,10 +199,12 @@ def _refuse_missing_blobs(store: Store, index: PackIndex) -> None:
     missing = missing_blobs(store, index.blobs())
     if missing:
         names = users_of(index, missing)
-        raise StorageError(
+        raise FilesGone(
             f"not published: {len(missing)} files of {', '.join(names[:SHOWN])} are not in the store, "
             f"first {missing[0]}",
-            hint="restore them, or run these assets again",
+            keys=missing,
+            hint="is this the store that the books belong to (ASSETMILL_STORE_URL)? `assetmill store copy OLD_URL` "
+            "brings over what another store holds; what is lost has to come from a backup",
         )
 
 

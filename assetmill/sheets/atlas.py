@@ -90,7 +90,8 @@ def _empty(sliced: Sliced) -> tuple[str, ...]:
 
 
 def _tiles(sheet: Sheet, sliced: Sliced) -> _Laid:
-    laid = lay_tiles(columns_of(sheet), sheet.cell_count, sliced.slot, opaque=not sheet.cutout)
+    to_edges = not sheet.cutout or sheet.autotile is not None
+    laid = lay_tiles(columns_of(sheet), sheet.cell_count, sliced.slot, to_edges=to_edges)
     frames = {cut.index: cut.pixels for cut in sliced.cuts}
     spots = tuple((0, *laid.page.spots[cut.index]) for cut in sliced.cuts)
     return _Laid((paint(laid.page, frames, extrude=laid.grid.extrude),), spots, laid.grid, laid.notes)

@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 Owners = NDArray[np.int16]
 
 HAZE = 8
-"""Alpha below which a pixel is a veil around a drawing and no part of it, as in finishing."""
+"""Alpha below which a pixel is a veil around a drawing and no part of it, for every kind of cut-out."""
 
 NOBODY = -1
 _DENSE = 128  # parts that a veil holds together come apart at this alpha
@@ -167,7 +167,8 @@ def _nearest(work: _Sorting, part: _Part) -> _Claim:
     """The claim to a part that lies in no cell: a speck beside one cell, and beside no other as near, is its own."""
     left, top, right, bottom = work.edges
     across = np.maximum(left - part.box.right, part.box.left - right)
-    gaps = np.maximum(across, np.maximum(top - part.box.bottom, part.box.top - bottom))
+    down = np.maximum(top - part.box.bottom, part.box.top - bottom)
+    gaps = np.maximum(0, np.maximum(across, down))  # on the axis on which they are farther apart
     best = int(gaps.argmin())
     alone = np.count_nonzero(gaps == gaps[best]) == 1
     speck = _is_small(part, work.boxes[best])

@@ -18,7 +18,7 @@ from assetmill.manifest.models import Sheet
 from assetmill.sheets.boxes import Box, Placed, Sides
 from assetmill.sheets.model import Spill
 from assetmill.sheets.packing import HARD_SIDE
-from assetmill.sheets.parts import NOBODY, Content, Owners, home_of, sort_out
+from assetmill.sheets.parts import HAZE, NOBODY, Content, Owners, home_of, sort_out
 
 Pixels = NDArray[np.uint8]
 
@@ -32,7 +32,7 @@ class Cut:
         index: the cell's index in the layout.
         pixels: rows by columns by RGBA, at least one pixel.
         offset: (x, y) of its upper left corner in the untrimmed frame.
-        empty: whether nothing can be seen in it.
+        empty: whether nothing can be seen in it, haze apart.
     """
 
     id: str
@@ -104,8 +104,12 @@ def _grown(slot: tuple[int, int], by: Sides) -> tuple[int, int]:
 
 
 def _content(sheet: Sheet, rgba: Pixels, placed: Placed) -> Content:
-    """Whose each pixel is; in an opaque sheet every cell has what lies in it."""
-    if not sheet.cutout:
+    """Whose each pixel is; in an opaque sheet every cell has what lies in it.
+
+    So it is in an autotile set: its tiles reach their edges and meet there by design, and a thin one would be taken
+    for the overhang of the full one beside it.
+    """
+    if not sheet.cutout or sheet.autotile:
         home = home_of((rgba.shape[1], rgba.shape[0]), placed.boxes)
         return Content(home, home, (), Sides())
     ids = [cell.id for cell in placed.cells]
@@ -126,7 +130,7 @@ def _cut(sheet: Sheet, rgba: Pixels, owner: Owners, placed: Placed, number: int,
     if not sheet.cutout:
         return Cut(cell.id, cell.index, _filled(rgba[box.window], placed.slot), (0, 0), empty=False)
     pixels = _lifted(rgba, owner, number, box.grown(grown), _grown(placed.slot, grown))
-    whole = Cut(cell.id, cell.index, pixels, (0, 0), empty=not pixels[..., 3].any())
+    whole = Cut(cell.id, cell.index, pixels, (0, 0), empty=bool((pixels[..., 3] < HAZE).all()))
     return _trimmed(whole) if trims(sheet) else whole
 
 

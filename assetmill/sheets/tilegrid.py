@@ -1,7 +1,7 @@
 """How the tiles of a set lie on their page: a regular grid, for engines that count instead of reading rectangles.
 
 A tile's number is its cell's number in the layout, whatever the page looks like: maps that designers have drawn
-refer to it. Around opaque tiles there is room for their own edge pixels and a clear gutter, so that neither
+refer to it. Around tiles that meet in a map there is room for their own edge pixels and a clear gutter, so that neither
 filtering nor a camera between two pixels shows a seam. Only the arrangement is decided here; no pixel is touched.
 """
 
@@ -14,7 +14,7 @@ from assetmill.sheets.model import TileGrid
 from assetmill.sheets.packing import GOOD_SIDE, HARD_SIDE, PADDING, PageLayout, Size
 
 EXTRUDE = 1
-"""How many times an opaque frame's edge pixels are repeated around it."""
+"""How many times the edge pixels of a frame that reaches its edges are repeated around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,10 @@ class TileLayout:
     notes: tuple[str, ...]
 
 
-def lay_tiles(columns: int, count: int, tile: Size, *, opaque: bool) -> TileLayout:
+def lay_tiles(columns: int, count: int, tile: Size, *, to_edges: bool) -> TileLayout:
     """Arrange `count` tiles, all of one size, which their layout has in this many columns.
+
+    Those that meet their neighbours in a map (`to_edges`) get room for their edge pixels: opaque ones, autotiles.
 
     The layout's columns are kept where the page stays within GOOD_SIDE; else other columns are tried, then
     HARD_SIDE, and at last a page without gutters.
@@ -35,8 +37,8 @@ def lay_tiles(columns: int, count: int, tile: Size, *, opaque: bool) -> TileLayo
     Raises:
         ResultInvalid: not even that is within HARD_SIDE.
     """
-    extrude = EXTRUDE if opaque else 0
-    # The pitch is the same for both: a clear tile has clear pixels where an opaque one has its edge again.
+    extrude = EXTRUDE if to_edges else 0
+    # The pitch is the same for both: clear pixels lie where tiles that reach their edges have them again.
     margin, spacing = EXTRUDE + PADDING // 2, 2 * EXTRUDE + PADDING
     for side, margin_px, spacing_px in ((GOOD_SIDE, margin, spacing), (HARD_SIDE, margin, spacing), (HARD_SIDE, 0, 0)):
         for across in _columns(columns, count):

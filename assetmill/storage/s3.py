@@ -127,7 +127,7 @@ class S3Store(Store):
         except KeyMissing:
             self._make_sure_of_bucket()
             return None
-        return ObjectInfo(key, answer["ContentLength"], _etag(answer), answer["LastModified"])
+        return ObjectInfo(key, answer["ContentLength"], _etag(answer), answer.get("LastModified"))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Objects whose key starts with `prefix`, a thousand a request, in the server's order, with etags."""
@@ -138,7 +138,7 @@ class S3Store(Store):
             for entry in page.get("Contents", ()):
                 key = entry["Key"].removeprefix(self._root)
                 if entry["Key"].startswith(start) and is_key(key):
-                    yield ObjectInfo(key, entry["Size"], _etag(entry), entry["LastModified"])
+                    yield ObjectInfo(key, entry["Size"], _etag(entry), entry.get("LastModified"))
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}

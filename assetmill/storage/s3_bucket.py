@@ -5,14 +5,20 @@ client costs 65 ms, and per-loop clients die with their loops. The settings are 
 where the API requires them, because the default sends bodies in chunks with a trailer, which R2 refuses; `legacy`
 retries, because the newer modes do not send again after HTTP 429; a pool as wide as our threads; no cache of listings,
 which would hide what other programs write. Nothing here ever asks for an ACL, and R2 has none.
+
+An answer is believed only from the endpoint itself, and only when it says what S3 always says. aiohttp would follow a
+redirect, which may take pictures in clear to another host and may make a GET of a PUT, whose answer then reads as
+success. And a page of somebody in between that is no listing would read as a store in which there is nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 import s3fs
+from aiobotocore.httpsession import AIOHTTPSession  # type: ignore[import-untyped]  # it has no types
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -24,14 +30,44 @@ from fsspec.asyn import sync
 
 from assetmill.errors import KeyMissing, StorageError
 from assetmill.storage.access import S3Access
-from assetmill.storage.s3_errors import typed
+from assetmill.storage.s3_errors import REDIRECTS, Redirected, typed
 
 POOL = 64  # connections; ten, the default, hold 32 threads back to a third of their pace
 CONNECT_TIMEOUT_S = 5
 ASKED_FOR_AGAIN = 2  # answers that broke off or make no sense; botocore looks at connections and status only
 
-_BROKEN = (aiohttp.ClientError, IncompleteReadError, ResponseParserError, ResponseStreamingError, TimeoutError)
-_FAILED = (OSError, BotoCoreError, ClientError, ResponseParserError, aiohttp.ClientError)
+_SAID = {
+    "get_object": ("ETag", "Body"),
+    "head_object": ("ETag", "ContentLength"),
+    "put_object": ("ETag",),
+    "list_objects_v2": ("IsTruncated",),
+}
+"""What the answer to each operation never lacks."""
+_BROKEN = (
+    aiohttp.ClientError, IncompleteReadError, ResponseParserError, ResponseStreamingError, TimeoutError, ValueError,
+)  # fmt: skip  # a ValueError is a number or a date that is none
+_FAILED = (OSError, BotoCoreError, ClientError, ResponseParserError, aiohttp.ClientError, ValueError)
+
+
+class _Straight:
+    """An HTTP session that goes where it is sent, and nowhere else."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def request(self, method: str, **request: Any) -> aiohttp.ClientResponse:
+        response = await self._session.request(method, allow_redirects=False, **request)
+        if response.status in REDIRECTS:
+            response.close()
+            raise Redirected(response.status)
+        return response
+
+
+class _HTTPSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types
+    """aiobotocore's own, which would follow redirects."""
+
+    async def _get_session(self, proxy_url: str | None) -> _Straight:
+        return _Straight(await super()._get_session(proxy_url))
 
 
 def open_filesystem(access: S3Access) -> s3fs.S3FileSystem:
@@ -46,6 +82,7 @@ def open_filesystem(access: S3Access) -> s3fs.S3FileSystem:
         config_kwargs={
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",
+            "http_session_cls": _HTTPSession,
             "max_pool_connections": POOL,
             "connect_timeout": CONNECT_TIMEOUT_S,
             "read_timeout": access.read_timeout_s,
@@ -97,9 +134,24 @@ class Bucket:
                 if "Body" in answer:
                     async with answer["Body"] as body:
                         answer["Body"] = await body.read()
+                _refuse_partial(operation, answer)
             except _BROKEN:
                 if not left:
                     raise
             else:
                 return dict(answer)
         raise AssertionError("unreachable")
+
+
+def _refuse_partial(operation: str, answer: Mapping[str, Any]) -> None:
+    """Refuse an answer that is no answer to this operation.
+
+    Raises:
+        ResponseParserError: something is not there that a server that speaks S3 always says.
+    """
+    wanted = _SAID.get(operation, ()) + (("NextContinuationToken",) if answer.get("IsTruncated") else ())
+    entries = answer.get("Contents", ())
+    if not all(name in answer for name in wanted) or not all(
+        {"Key", "Size", "ETag"} <= entry.keys() for entry in entries
+    ):
+        raise ResponseParserError(f"not an answer to {operation}")

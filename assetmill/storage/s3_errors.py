@@ -94,8 +94,15 @@ _REQUEST_HINT = (
 )
 
 
+_ELSEWHERE_HINT = "check ASSETMILL_STORE_ENDPOINT_URL: name the server itself, with https://"
 _CLIENT_HINT = "AWS_PROFILE and AWS_CONFIG_FILE steer it too: unset them, or mend what they name"
 _ON_THE_WAY = (HTTPClientError, IncompleteReadError, NoConnectionError)
+
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class Redirected(Exception):  # noqa: N818  never seen outside: botocore wraps it, and we say it in words
+    """The endpoint names another address, which is not followed. Its argument is the HTTP status alone."""
 
 
 def typed(error: Exception, subject: str, *, missing: type[StorageError] = KeyMissing) -> StorageError:
@@ -132,6 +139,9 @@ def _transport(error: Exception, subject: str) -> StorageError:
     wrapped = getattr(error, "kwargs", {}).get("error")  # botocore puts what it does not know into an error of its own
     if isinstance(error, SSLError) or isinstance(wrapped, ssl.SSLError):
         return StoreUnreachable(f"{subject}: no safe connection to the store ({name})", hint=_SSL_HINT)
+    if isinstance(wrapped, Redirected):
+        words = f"{subject}: the store's endpoint sends us elsewhere, and we do not go (HTTP {wrapped})"
+        return StorageError(words, hint=_ELSEWHERE_HINT)
     if isinstance(error, BotoCoreError) and not isinstance(error, _ON_THE_WAY):
         return StorageError(f"{subject}: the S3 client cannot be used as it is set up ({name})", hint=_CLIENT_HINT)
     return _made(StoreUnreachable, subject, name)

@@ -1,7 +1,7 @@
 """What nobody needs may go; what was paid for, published, young or not understood never does."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -382,6 +382,46 @@ def test_a_run_that_began_since_the_look_ends_the_matter(books: Books) -> None:
         delete_garbage(books.ledger, books.store, found)
     assert given_up in books.contents()
     assert ("coin", "coin-second") not in books.ledger.finishes(GAME)  # to be made again for free
+
+
+def test_a_pack_that_somebody_went_back_to_since_the_look_keeps_its_files(books: Books) -> None:
+    books.make("coin")
+    books.publish(coin=books.finish("coin", "second"))
+    books.publish(coin=books.finish("coin", "third"))
+    found = books.find(keep=1)
+    assert (len(found.indexes), len(found.records)) == (1, 1)
+    history = read_history(books.store, GAME, "main")
+    back = roll_back(books.store, history, older(history, 1), now=NOW)
+    before = books.contents()
+    with pytest.raises(Conflict, match="published meanwhile"):
+        delete_garbage(books.ledger, books.store, found)
+    assert books.contents() == before
+    assert ("coin", "coin-second") in books.ledger.finishes(GAME)
+    books.sweep(keep=1)
+    now = load_latest(books.store, GAME, "main")
+    assert now == back.index
+    assert now.blobs() <= books.contents()
+
+
+def test_a_pack_that_somebody_goes_back_to_while_finishes_are_forgotten_keeps_its_files(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books.make("coin")
+    books.publish(coin=books.finish("coin", "second"))
+    books.publish(coin=books.finish("coin", "third"))
+    found, forget = books.find(keep=1), books.ledger.forget_finishes
+
+    def meanwhile(keys: Collection[str]) -> int:
+        history = read_history(books.store, GAME, "main")
+        roll_back(books.store, history, older(history, 1), now=NOW)
+        return forget(keys)
+
+    monkeypatch.setattr(books.ledger, "forget_finishes", meanwhile)
+    with pytest.raises(Conflict, match="published meanwhile"):
+        delete_garbage(books.ledger, books.store, found)
+    now = load_latest(books.store, GAME, "main")
+    assert now is not None
+    assert now.blobs() <= books.contents()
 
 
 def test_what_a_run_made_again_while_files_went_is_not_believed(books: Books) -> None:

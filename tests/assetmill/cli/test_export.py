@@ -114,7 +114,10 @@ def test_json_says_what_became_of_the_folder(program, tmp_path):
     ("arguments", "hint"),
     (
         (("cloud-hip", "--format", "plain", "--to", "art"), "did you mean cloud-hop?"),
-        (("cloud-hop", "--format", "plain", "--to", "art", "--channel", "mian"), "did you mean main?"),
+        (
+            ("cloud-hop", "--format", "plain", "--to", "art", "--channel", "mian"),
+            "did you mean main?; --channel chooses",
+        ),
         (("cloud-hop", "--format", "plain", "--to", "art", "--only", "knigt"), "did you mean knight?"),
         (("cloud-hop", "--format", "unreal", "--to", "art"), "there are plain"),
         (("cloud-hop", "--format", "plain", "--to", "art", "--only", ","), "--only"),

@@ -140,7 +140,7 @@ def test_the_picture_and_its_size_are_those_of_the_page():
 def test_each_page_has_a_document_and_an_animation_over_two_pages_is_named_as_left_out():
     frames = (frame("a", 0), frame("b", 20, page=1), frame("c", 40, page=1))
     place = written(sprite(animation("run", "bc"), animation("jump", "ab"), frames=frames, pages=2))
-    assert place.names == {"aseprite": "pip-moves.json", "aseprite_1": "pip-moves-1.json"}
+    assert place.names == {"aseprite": "pip-moves.json", "aseprite_1": "pip-moves.1.json"}
     first, second = place.documents["aseprite"], place.documents["aseprite_1"]
     assert (first["meta"]["image"], second["meta"]["image"]) == ("atlas.png", "atlas_1.png")
     assert [tag["name"] for tag in first["meta"]["frameTags"]] == ["a"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -203,12 +204,12 @@ def test_engines_get_the_packed_pages_and_every_other_picture(shop, tmp_path, fo
 @pytest.mark.parametrize(
     ("form", "documents"),
     (
-        ("texturepacker", {"sheet/pip.json", "sheet/pip-1.json", "sheet/ground.json"}),
-        ("phaser", {"cloud-hop.pack.json", "sheet/pip-anims.json", "sheet/pip-multiatlas.json", "sheet/ground.json"}),
+        ("texturepacker", {"sheet/pip.json", "sheet/pip.1.json", "sheet/ground.json"}),
+        ("phaser", {"cloud-hop.pack.json", "sheet/pip.anims.json", "sheet/pip.multiatlas.json", "sheet/ground.json"}),
         ("pixi", {"cloud-hop.manifest.json", "sheet/pip.json", "sheet/flowers.json"}),
         ("godot", {"sheet/pip.tres", "sheet/ground.tres", "sheet/button.hover.tres", "sheet/flowers.red.tres"}),
         ("tiled", {"sheet/ground.tsj"}),
-        ("aseprite", {"sheet/pip.json", "sheet/pip-1.json", "sheet/button.json"}),
+        ("aseprite", {"sheet/pip.json", "sheet/pip.1.json", "sheet/button.json"}),
         ("unity", {"sheet/pip.png.meta", "sheet/pip.1.png.meta", "entity/knight.png.meta"}),
     ),
 )
@@ -256,7 +257,7 @@ def test_every_picture_that_a_document_names_is_there(shop, tmp_path, form):
     documents = [path for path in found if path.startswith("sheet/") and not path.endswith(".png")]
     named = {path: pictures_named_in(path, found[path]) for path in documents}
     assert {picture for pictures in named.values() for picture in pictures} <= found.keys()
-    assert all(named[path] for path in documents if not path.endswith("-anims.json"))
+    assert all(named[path] for path in documents if not path.endswith(".anims.json"))
 
 
 def test_godot_addresses_may_be_relative_and_the_root_must_be_one_of_godot(shop):
@@ -301,14 +302,26 @@ def test_every_picture_for_unity_has_settings_with_an_id_of_its_own(shop, tmp_pa
     assert settings["sheet/pip.png"]["TextureImporter"]["textureSettings"]["filterMode"] == "0"
 
 
-def test_a_document_never_takes_the_name_of_another(tmp_path):
+@pytest.mark.parametrize("form", ENGINES)
+def test_a_document_never_takes_the_name_of_another(tmp_path, form):
     shop = Shop(tmp_path)
-    pip = models()["pip"]
-    shop.publish({"pip": shop.sheet("pip", pip), "pip-1": shop.sheet("pip-1", pip.model_copy(update={"id": "pip-1"}))})
-    shop.export(tmp_path / "art", "aseprite")
-    found = files(tmp_path / "art")
-    named = {path: json.loads(data)["meta"]["image"] for path, data in found.items() if path.endswith(".json")}
-    assert sorted(named.values()) == ["pip-1.1.png", "pip-1.png", "pip.1.png", "pip.png"]
+    for kind, added in (
+        ("pip", ("pip-1", "pip-anims", "pip-multiatlas")),
+        ("button", ("button-normal", "button_hover")),
+    ):
+        model = models()[kind]
+        ids = (kind, *added)
+        shop.publish({name: shop.sheet(name, model.model_copy(update={"id": name})) for name in ids})
+        alone: dict[str, bytes] = {}
+        for name in ids:
+            shop.export(tmp_path / form / name, form, only=(name,))
+            alone |= files(tmp_path / form / name)
+        shop.export(tmp_path / form / f"all-{kind}", form)
+        together = files(tmp_path / form / f"all-{kind}")
+        assert together.keys() == alone.keys()
+        assert all(
+            together[path] == data for path, data in alone.items() if "/" in path
+        )  # one file is of the whole pack
 
 
 # Reading the pack
@@ -559,6 +572,66 @@ def test_an_export_killed_between_the_two_renames_is_put_back_by_the_next(shop, 
     shop.export(art)
     assert not aside.exists()
     assert files(art)["mine.txt"] == b"mine"
+
+
+def test_files_that_came_where_a_broken_off_export_left_nothing_cost_nobody_the_old_ones(shop, tmp_path):
+    art, aside = tmp_path / "art", tmp_path / ".art.assetmill-old"
+    shop.export(art)
+    (art / "mine.txt").write_text("mine")
+    art.rename(aside)
+    art.mkdir()
+    (art / "new.txt").write_text("new")
+    with pytest.raises(UsageError, match=re.escape(str(aside))):
+        shop.export(art, force=True)
+    assert (aside / "mine.txt").read_text() == "mine"
+    (art / "new.txt").unlink()
+    assert shop.export(art).kept == ("mine.txt",)
+
+
+def test_what_a_killed_export_left_is_cleared_and_one_at_work_is_left_alone(shop, tmp_path):
+    dead, alive, other = (tmp_path / f".{name}" for name in ("art.assetmill-dead", "art.assetmill-alive", "art.x"))
+    for folder in (dead, alive, other):
+        folder.mkdir()
+        (folder / "half.png").write_bytes(b"half")
+    handle = os.open(alive, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    shop.export(tmp_path / "art")
+    assert [folder.exists() for folder in (dead, alive, other)] == [False, True, True]
+    os.close(handle)
+    shop.export(tmp_path / "art")
+    assert not alive.exists()
+
+
+def test_the_folder_of_an_export_at_work_is_locked(shop, tmp_path):
+    shop.export(tmp_path / "art")
+    shop.publish(shop.source().index.assets | {"knight": shop.asset()})
+
+    def fetch(key: str) -> bytes:
+        handle = os.open(tmp_path / ".art.assetmill-t1", os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(handle)
+        return read_blob(shop.store, key)
+
+    assert shop.export(tmp_path / "art", fetch=fetch).changed
+
+
+@pytest.mark.parametrize("path", ("entity/knight.png", "notes.txt", "new.txt"))
+def test_what_somebody_does_to_the_folder_meanwhile_is_never_lost(shop, tmp_path, path):
+    art = tmp_path / "art"
+    shop.export(art)
+    (art / "notes.txt").write_text("of an artist")
+    shop.publish(shop.source().index.assets | {"knight": shop.asset()})
+
+    def fetch(key: str) -> bytes:
+        (art / "saved").write_text("as editors save: another file in its place")
+        (art / "saved").replace(art / path)
+        return read_blob(shop.store, key)
+
+    with pytest.raises(UsageError, match=f"while it was exported: {re.escape(path)}; nothing"):
+        shop.export(art, fetch=fetch)
+    assert (art / path).read_text().startswith("as editors save")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["art", "store"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -103,7 +103,7 @@ def test_a_sheet_without_its_document_is_refused_by_name() -> None:
 def test_a_folder_with_names_of_its_own_has_the_same_files() -> None:
     names = {
         ("pip", FILE): "pip.png",
-        ("hero", "phaser_multiatlas"): "hero/hero-multiatlas.json",
+        ("hero", "phaser_multiatlas"): "hero/hero.multiatlas.json",
         ("panel", "image"): "panel.png",
         ("panel", "texturepacker"): "panel.json",
     }
@@ -112,7 +112,7 @@ def test_a_folder_with_names_of_its_own_has_the_same_files() -> None:
     assert json.loads(made["pixi"])["bundles"][0]["assets"] == [{"alias": "pip", "src": "pip.png"}]
     phaser = json.loads(made["phaser"])
     assert phaser["hero"]["files"] == [
-        {"type": "multiatlas", "key": "hero", "url": "hero/hero-multiatlas.json", "path": "hero/"}
+        {"type": "multiatlas", "key": "hero", "url": "hero/hero.multiatlas.json", "path": "hero/"}
     ]
     assert phaser["panel"]["files"] == [
         {"type": "atlas", "key": "panel", "textureURL": "panel.png", "atlasURL": "panel.json"}

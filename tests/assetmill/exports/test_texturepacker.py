@@ -216,8 +216,8 @@ def test_documents_have_the_names_that_people_expect() -> None:
 
     texturepacker.write(sprite(frames=(frame("a"), frame("b", 1)), pages=2), Folder())
     assert named == {
-        "texturepacker": ("hero.json", "application/json", ["hero-1.json"]),
-        "texturepacker_1": ("hero-1.json", "application/json", None),
+        "texturepacker": ("hero.json", "application/json", ["hero.1.json"]),
+        "texturepacker_1": ("hero.1.json", "application/json", None),
     }
 
 

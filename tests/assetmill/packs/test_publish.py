@@ -378,6 +378,48 @@ def test_a_busy_store_is_asked_again_and_leaves_no_trace_in_the_history(
     assert history_of(pack_store) == [published.history_key]
 
 
+def test_a_store_that_stays_busy_is_not_besieged(
+    pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex
+) -> None:
+    """Its client has waited for half a minute before each refusal."""
+    store, waited = BusyStore(pack_store.root, 99), list[float]()
+    with pytest.raises(StoreBusy):
+        bring_out(store, make_index({"coin": make_asset(pack_store, "coin")}), patience=patience(waited))
+    assert len(waited) == 3
+    assert history_of(pack_store) == []
+
+
+class BusyAfterAllStore(FileStore):
+    """Carries an exchange out, loses the answer, and is too busy for the second sending; and then for a while."""
+
+    def __init__(self, root: Path, *, then: int = 0) -> None:
+        super().__init__(root)
+        self.then = then
+        self.left = 0
+
+    def get(self, key: str) -> bytes:
+        if key == LATEST and self.left:
+            self.left -= 1
+            raise StoreBusy("too many requests")
+        return super().get(key)
+
+    def swap(self, key: str, data: bytes, *, etag: str | None, **headers: Any) -> str:
+        FileStore.swap(self, key, data, etag=etag, **headers)
+        self.left = self.then
+        raise StoreBusy("too many requests")
+
+
+@pytest.mark.parametrize("then", (0, 1))
+def test_a_publish_that_went_through_keeps_its_record_however_busy_the_store_was(
+    pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex, then: int
+) -> None:
+    index = make_index({"coin": make_asset(pack_store, "coin")})
+    published = bring_out(BusyAfterAllStore(pack_store.root, then=then), index, patience=patience([]))
+    assert whole_latest(pack_store) == published.index == index
+    assert history_of(pack_store) == [history_key(GAME, CHANNEL, NOON, index.sha256)]
+    assert published.changed == (then == 0)  # the second look finds its own work
+
+
 def test_waits_grow_and_have_an_end() -> None:
     class Most(random.Random):
         def uniform(self, a: float, b: float) -> float:

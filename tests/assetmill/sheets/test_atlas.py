@@ -196,9 +196,11 @@ def test_a_frame_is_trimmed_to_what_can_be_seen_of_it() -> None:
     assert frame.trimmed
 
 
-def test_an_empty_frame_is_one_clear_pixel_and_is_said_to_be_empty() -> None:
+@pytest.mark.parametrize("veil", (0, 7))
+def test_an_empty_frame_is_one_clear_pixel_and_is_said_to_be_empty(veil: int) -> None:
     sheet = atlas_sheet()
     image, pen = canvas(sheet)
+    pen.rectangle((0, 0, *image.size), fill=(200, 200, 200, veil))
     pen.rectangle((10, 10, 30, 30), fill=(1, 2, 3, 255))
     made = built(sheet, image)
     frame = made.model.frame("run_01")
@@ -336,6 +338,24 @@ def test_cut_out_tiles_keep_the_pitch_and_have_clear_gutters() -> None:
     assert grid is not None
     assert (grid.margin, grid.spacing, grid.extrude) == (2, 4, 0)
     assert [(frame.rect.x, frame.rect.y) for frame in made.model.frames] == [(2, 2), (46, 2), (46, 54)]
+
+
+def test_cut_out_autotiles_meet_at_their_edges_and_none_takes_from_another() -> None:
+    layout = {"kind": "grid", "columns": 4, "rows": 4, "cell_width": 32, "cell_height": 32}
+    sheet = atlas_sheet("tile", layout, tiles={}, autotile="wang16", transparent=True)
+    image, pen = canvas(sheet)
+    pen.rectangle((0, 0, 31, 31), fill=(10, 200, 30, 255))
+    pen.rectangle((32, 0, 39, 31), fill=(20, 190, 30, 255))  # a thin strip beside a full tile
+    made = built(sheet, image)
+    full, thin = made.model.frames[:2]
+    assert (on_page(made, full)[..., 3] == 255).all()
+    assert (on_page(made, thin)[:, :8] == (20, 190, 30, 255)).all()
+    assert made.model.spills == ()
+    page = np.asarray(made.pages["atlas"])
+    assert made.model.grid is not None
+    assert made.model.grid.extrude == 1
+    assert (page[thin.rect.y : thin.rect.y + 32, thin.rect.x - 1] == (20, 190, 30, 255)).all()
+    assert not page[thin.rect.y : thin.rect.y + 32, thin.rect.x + 32, 3].any()
 
 
 def test_a_reflowed_set_keeps_the_numbers_of_its_tiles() -> None:

@@ -6,7 +6,7 @@ from assetmill.sheets.tilegrid import lay_tiles
 
 @pytest.mark.parametrize(("opaque", "extrude"), ((True, 1), (False, 0)))
 def test_a_tile_begins_where_margin_and_spacing_say(opaque: bool, extrude: int) -> None:
-    laid = lay_tiles(4, 10, (16, 24), opaque=opaque)
+    laid = lay_tiles(4, 10, (16, 24), to_edges=opaque)
     grid = laid.grid
     assert (grid.columns, grid.rows, grid.margin, grid.spacing, grid.extrude) == (4, 3, 2, 4, extrude)
     for index, spot in laid.page.spots.items():
@@ -23,7 +23,7 @@ def test_a_tile_begins_where_margin_and_spacing_say(opaque: bool, extrude: int) 
 def test_a_set_is_reflowed_only_when_its_page_would_be_too_large(
     columns: int, count: int, side: int, wanted: tuple[int, int]
 ) -> None:
-    laid = lay_tiles(columns, count, (side, side), opaque=True)
+    laid = lay_tiles(columns, count, (side, side), to_edges=True)
     assert (laid.grid.columns, laid.grid.rows) == wanted
     assert laid.grid.spacing == 4
     assert max(laid.page.size) <= (2048 if side == 64 else 4096)
@@ -33,7 +33,7 @@ def test_a_set_is_reflowed_only_when_its_page_would_be_too_large(
 
 
 def test_gutters_are_left_out_when_they_alone_make_the_page_too_large() -> None:
-    laid = lay_tiles(16, 256, (256, 256), opaque=True)
+    laid = lay_tiles(16, 256, (256, 256), to_edges=True)
     assert (laid.grid.columns, laid.grid.margin, laid.grid.spacing, laid.grid.extrude) == (16, 0, 0, 0)
     assert laid.page.size == (4096, 4096)
     assert "no room between the tiles" in " ".join(laid.notes)
@@ -41,4 +41,4 @@ def test_gutters_are_left_out_when_they_alone_make_the_page_too_large() -> None:
 
 def test_a_set_that_no_page_holds_is_refused() -> None:
     with pytest.raises(ResultInvalid, match="do not fit on one page"):
-        lay_tiles(3, 9, (1500, 1500), opaque=False)
+        lay_tiles(3, 9, (1500, 1500), to_edges=False)

@@ -113,6 +113,8 @@ class Trouble:
         lost: the request is carried out, and the connection cut instead of an answer.
         cut: so many bytes of the right answer's body are left out, and the connection is cut.
         hold: the answer comes only when the test is over.
+        page: this, with status 200 and no header of S3, is answered instead; nothing is carried out.
+        to: an address that the answer, of this status, sends the client to.
     """
 
     status: int = 0
@@ -120,6 +122,8 @@ class Trouble:
     lost: bool = False
     cut: int = 0
     hold: bool = False
+    page: bytes | None = None
+    to: str = ""
 
 
 @dataclass
@@ -185,6 +189,9 @@ class Handler(BaseHTTPRequestHandler):
         trouble = self.script.troubles.popleft() if self.script.troubles else Trouble()
         if trouble.hold:
             self.script.over.wait()
+        if trouble.page is not None or trouble.to:
+            self.mislead(trouble)
+            return
         if trouble.status:
             self.refuse(trouble.status, trouble.code)
             return
@@ -216,6 +223,17 @@ class Handler(BaseHTTPRequestHandler):
             else "<html><body>Bad Gateway, says the proxy</body></html>"
         ).encode()
         self.send_response(status)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(page)
+
+    def mislead(self, trouble: Trouble) -> None:
+        """The answer of somebody in between, who is no store."""
+        page = trouble.page or b""
+        self.send_response(trouble.status or 200)
+        if trouble.to:
+            self.send_header("Location", trouble.to)
         self.send_header("Content-Length", str(len(page)))
         self.end_headers()
         if self.command != "HEAD":

@@ -17,7 +17,7 @@ from assetmill.errors import (
     StoreRefused,
     StoreUnreachable,
 )
-from assetmill.storage import S3Access, open_store
+from assetmill.storage import S3Access, Store, open_store
 
 BIN = "application/octet-stream"
 WORDS_OF_THE_PROVIDER = ("made-up-key-id", "made-up-secret", "StringToSign", "AWS4-HMAC", "The words of the provider")
@@ -150,6 +150,69 @@ def test_half_an_answer_is_never_taken_for_a_whole_one(scripted: Any, trouble: A
     scripted.says(*[trouble(cut=1)] * 9)
     with pytest.raises(StoreUnreachable):
         store.get("k")
+
+
+LISTING = b"<ListBucketResult>%b<Contents><Key>scripted/k</Key>%b</Contents></ListBucketResult>"
+ENTRY = b"<Size>1</Size><ETag>x</ETag>"
+MORE, ALL = b"<IsTruncated>true</IsTruncated>", b"<IsTruncated>false</IsTruncated>"
+OF_SOMEBODY_ELSE = (
+    ("get", b"<html><body>Please log in</body></html>"),
+    ("head", b""),
+    ("put", b"<html><body>Please log in</body></html>"),
+    ("create", b""),
+    ("list", b"<html><body>Please log in</body></html>"),
+    ("list", b""),
+    ("list", LISTING % (MORE, ENTRY)),  # more there is, and no word of where
+    ("list", LISTING % (ALL, b"<Size>1</Size>")),
+    ("list", LISTING % (ALL, b"<Size>many</Size><ETag>x</ETag>")),
+    ("list", LISTING % (ALL, ENTRY + b"<LastModified>yesterday</LastModified>")),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "page"), OF_SOMEBODY_ELSE)
+def test_a_page_of_somebody_in_between_is_no_answer(scripted: Any, trouble: Any, method: str, page: bytes) -> None:
+    """Read as a listing it would say that there is nothing, and on that word files are deleted."""
+    store = scripted.store(retries=0)
+    scripted.says(*[trouble(page=page)] * 9)
+    with pytest.raises(StoreUnreachable, match="does not answer properly"):
+        ask(store, method)
+
+
+@pytest.mark.parametrize("method", ("get", "head", "put", "create", "list"))
+def test_a_page_of_somebody_in_between_is_asked_past(scripted: Any, trouble: Any, method: str) -> None:
+    store = scripted.store(retries=0)
+    if method in ("get", "head"):
+        store.put("k", b"x", content_type=BIN)
+    scripted.says(trouble(page=b"<html></html>"), trouble(page=b""))
+    ask(store, method)
+    assert scripted.troubles == type(scripted.troubles)()
+
+
+def test_an_object_of_which_nobody_says_when_it_was_written_is_listed(scripted: Any, trouble: Any) -> None:
+    scripted.says(trouble(page=LISTING % (ALL, ENTRY)))
+    assert [(info.key, info.modified) for info in scripted.store().list()] == [("k", None)]
+
+
+@pytest.mark.parametrize("status", (301, 302, 303, 307, 308))
+@pytest.mark.parametrize("method", ("get", "head", "put", "create", "list", "delete"))
+def test_nobody_is_followed_to_another_address(scripted: Any, trouble: Any, method: str, status: int) -> None:
+    """A PUT that is sent elsewhere shows the picture there, or becomes a GET whose answer reads like its own."""
+    port = scripted.endpoint_url.rpartition(":")[2]
+    elsewhere = f"http://localhost:{port}/assets/elsewhere?X-Amz-Signature=made-up-signature"
+    scripted.says(trouble(status, to=elsewhere))
+    with pytest.raises(StorageError, match=rf"sends us elsewhere.*\(HTTP {status}\)") as caught:
+        ask(scripted.store(retries=0), method)
+    assert "ASSETMILL_STORE_ENDPOINT_URL" in caught.value.hint
+    assert "made-up-signature" not in "".join(traceback.format_exception(caught.value))
+    assert len(scripted.requests) == 1
+    assert scripted.objects == {}
+
+
+def ask(store: Store, method: str) -> object:
+    """Ask for one thing with whatever it takes."""
+    if method in ("put", "create"):
+        return getattr(store, method)("k", b"x", content_type=BIN)
+    return list(store.list()) if method == "list" else getattr(store, method)("k")
 
 
 def test_an_answer_that_does_not_come_is_not_waited_for_without_end(scripted: Any, trouble: Any) -> None:
