@@ -66,7 +66,7 @@ def keep_finished(
     drawer = _Drawer()
     pictures = {role: drawer.add(file.data, "png", PNG) for role, file in finished.files.items()}
     outputs = [_picture(drawer, finished, role, key) for role, key in pictures.items()]
-    documents = _documents(drawer, asset, finished, pictures)
+    documents = _documents(drawer, batch.pack.game.id, asset, finished, pictures)
     outputs += [drawer.output(role, key) for role, key in documents.items()]
     sheet_key = _asset_sheet(batch, drawer, asset, outputs[0], created_at)
     keep_many(batch.store, drawer.blobs.values(), at_once=WRITERS)
@@ -79,11 +79,13 @@ def _picture(drawer: _Drawer, finished: Finished, role: str, key: str) -> Output
     return replace(output, placement=placement.as_json()) if placement else output
 
 
-def _documents(drawer: _Drawer, asset: AssetBase, finished: Finished, pictures: Mapping[str, str]) -> Mapping[str, str]:
+def _documents(
+    drawer: _Drawer, game: str, asset: AssetBase, finished: Finished, pictures: Mapping[str, str]
+) -> Mapping[str, str]:
     """Key of each document by role: the sheet's model, and what engines load."""
     if finished.model is None:
         return {}
-    place = StoredPlace(pictures, drawer.add)
+    place = StoredPlace(game, pictures, drawer.add)
     write_exports(asset.export, finished.model, place)
     return {MODEL_ROLE: drawer.add(finished.model.encoded(), "json", JSON), **place.documents}
 

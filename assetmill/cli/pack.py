@@ -85,14 +85,14 @@ def rollback(
     """Make an older pack current again; a publish like any other, and undone by another rollback."""
     from assetmill.cli.pack_words import in_words, rolled_back
     from assetmill.clock import Clock
-    from assetmill.packs.history import changes, named, older, read_history, roll_back
+    from assetmill.packs.history import changes, named, older, opened, read_history, roll_back
 
     if to is not None and steps is not None:
         raise UsageError("--to and --steps both say where to go", hint="give one of them")
     store, name = _store_and_channel(channel)
-    read = read_history(store, game, name)
-    target = named(read, to) if to is not None else older(read, steps or 1)
-    now = read.current.stored if read.current else None
+    read = read_history(store, game, name, indexes=False)
+    target = opened(store, read, named(read, to) if to is not None else older(read, steps or 1))
+    now = opened(store, read, read.current).stored if read.current else None
     difference = changes(now.index if now else None, target.stored.index) if target.stored else None
     if target.stored is not None and target.stored != now:
         against = "" if now else " (what is published now cannot be read)"

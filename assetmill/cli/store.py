@@ -27,11 +27,6 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
-@store_app.callback()
-def group() -> None:
-    """Keeps `copy` a command of its own while it is the only one."""
-
-
 @store_app.command("copy")
 @guarded
 def copy(old: From, *, to: To = None, dry_run: DryRun = False, as_json: AsJson = False) -> int:

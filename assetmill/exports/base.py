@@ -22,6 +22,11 @@ def encoded(document: Mapping[str, Any]) -> bytes:
 class Place(Protocol):
     """Where the documents of one asset go."""
 
+    @property
+    def game(self) -> str:
+        """Id of the game: two games may have an asset of one name."""
+        ...
+
     def image(self, role: str) -> str:
         """Address of one of the asset's pictures, as a document of this place has to write it.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from assetmill.errors import UsageError
 from assetmill.exports import phaser_pack, pixi, unity
@@ -84,7 +84,7 @@ class _Folder:
         pictures = self._pictures[name]
         if self._packed(name):
             paths = {role: picture.path for role, picture in pictures.items()}
-            place = FolderPlace(self._contents, asset.type, paths, root=self._root)
+            place = FolderPlace(self._source.index.game, self._contents, asset.type, paths, root=self._root)
             write_exports((self._form,), self._source.models[name], place)
             self._documents[name] = place.documents
             return
@@ -93,7 +93,7 @@ class _Folder:
         if self._form == "unity":
             for role, picture in pictures.items():
                 size = picture.size or (asset.width, asset.height)
-                settings = unity.single_picture(name, role, size, smooth=asset.smooth)
+                settings = unity.single_picture(self._source.index.game, name, role, size, smooth=asset.smooth)
                 self._contents.add(picture.path + unity.EXTENSION, settings)
 
     def _write_sheet(self, name: str, asset: PackAsset) -> None:
@@ -134,6 +134,11 @@ class _Folder:
         return address
 
 
+def _tags(tags: Iterable[str]) -> str:
+    """Tags in one cell, as a table of a manifest reads them."""
+    return "|".join(tag.replace("|", r"\|") for tag in tags)
+
+
 def _table(index: PackIndex, pictures: Mapping[str, Mapping[str, Picture]]) -> bytes:
     """One line for every picture; a layer of a background is called `<asset>/<layer>`."""
     out = io.StringIO()
@@ -149,4 +154,4 @@ def _lines(name: str, asset: PackAsset, pictures: Mapping[str, Picture]) -> Iter
     for role, picture in pictures.items():
         shown = name if role == FILE else f"{name}/{role.removeprefix('layer/')}"
         width, height = picture.size or ("", "")
-        yield shown, asset.type, width, height, picture.path, "|".join(asset.tags), draft
+        yield shown, asset.type, width, height, picture.path, _tags(asset.tags), draft

@@ -68,6 +68,7 @@ class FolderPlace:
     """The `Place` of one asset in a folder.
 
     Args:
+        game: id of the game.
         contents: takes the documents.
         folder: where they go, from the top: the asset's type.
         images: paths of the asset's pictures, by role.
@@ -75,7 +76,10 @@ class FolderPlace:
             relative to the document.
     """
 
-    def __init__(self, contents: Contents, folder: str, images: Mapping[str, str], *, root: str = "") -> None:
+    def __init__(
+        self, game: str, contents: Contents, folder: str, images: Mapping[str, str], *, root: str = ""
+    ) -> None:
+        self.game = game
         self._contents = contents
         self._folder = folder
         self._images = dict(images)

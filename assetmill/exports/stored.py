@@ -20,11 +20,13 @@ class StoredPlace:
     """The `Place` of one asset in the store.
 
     Args:
+        game: id of the game.
         images: blob keys of the asset's pictures, by role.
         keep: keeps a document as a blob, or will have done so before anybody reads it.
     """
 
-    def __init__(self, images: Mapping[str, str], keep: Keep) -> None:
+    def __init__(self, game: str, images: Mapping[str, str], keep: Keep) -> None:
+        self.game = game
         self._images = dict(images)
         self._keep = keep
         self._documents: dict[str, str] = {}

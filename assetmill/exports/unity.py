@@ -50,28 +50,29 @@ class _Sprite:
 def write(model: SheetModel, place: Place) -> None:
     """Put roles `unity`, `unity_1`, ...: the .meta of each page, named after the picture that it belongs to."""
     for number, page in enumerate(model.pages):
-        sprites = [_sprite(model, frame) for frame in model.frames if frame.page == number]
+        sprites = [_sprite(place.game, model, frame) for frame in model.frames if frame.page == number]
         name = posixpath.basename(place.image(page.role)) + EXTENSION
-        settings = _settings(_guid(model.id, page.role), page.size, _MULTIPLE, model.smooth, sprites)
+        settings = _settings(_guid(place.game, model.id, page.role), page.size, _MULTIPLE, model.smooth, sprites)
         place.put(f"{ROLE}_{number}" if number else ROLE, name, settings, TEXT)
 
 
-def single_picture(asset_id: str, role: str, size: Size, *, smooth: bool = True) -> bytes:
+def single_picture(game: str, asset_id: str, role: str, size: Size, *, smooth: bool = True) -> bytes:
     """The .meta of a picture that is one sprite, with its pivot in the middle.
 
     Args:
+        game: id of the game.
         asset_id: the asset.
-        role: which of its pictures; decides the id with the asset's.
+        role: which of its pictures; the three decide its id.
         size: of the picture, so that it is not made smaller.
         smooth: whether Unity should filter when it scales.
     """
-    return _settings(_guid(asset_id, role), size, _SINGLE, smooth, [])
+    return _settings(_guid(game, asset_id, role), size, _SINGLE, smooth, [])
 
 
-def _sprite(model: SheetModel, frame: Frame) -> _Sprite:
+def _sprite(game: str, model: SheetModel, frame: Frame) -> _Sprite:
     rect, page = frame.rect, model.pages[frame.page]
     border = borders_in_rect(model.borders, frame) if model.borders else Borders(left=0, top=0, right=0, bottom=0)
-    own = (model.id, page.role, frame.id)
+    own = (game, model.id, page.role, frame.id)
     return _Sprite(
         name=frame.id,
         x=rect.x,

@@ -355,7 +355,9 @@ class Sheet(AssetBase):
     animations: dict[Identifier, Animation] = Field(default_factory=dict, description="sprite: animations by name.")
     variants: tuple[Variant, ...] = Field((), max_length=256, description="variation: one cell each.")
     tiles: dict[int, Tile] = Field(default_factory=dict, description="tile: what stands in which cell, from 0.")
-    autotile: Literal["wang16", "blob47"] | None = Field(None, description="tile: cells form an autotile set, in the order that docs/exports.md gives.")
+    autotile: Literal["wang16", "blob47"] | None = Field(
+        None, description="tile: cells form an autotile set, in the order that docs/exports.md gives."
+    )
     component: Component | None = Field(None, description="ui_component: which element.")
     states: tuple[UiState, ...] = Field((), description="ui_component: one cell each.")
     nine_slice: NineSlice | None = Field(None, description="ui_component: borders that do not stretch.")

@@ -27,8 +27,8 @@ from assetmill.storage.base import ObjectInfo, Store
 from assetmill.storage.local import FileStore
 
 AT_A_TIME = 1000  # objects between two words of progress
-RESTORE = "restore it from a backup of the store that is copied, and copy again"
-AGAIN = "copy again when no run is under way"
+RESTORE = "restore it there from a backup, and copy again"
+AGAIN = "copy again when no run is under way; what is missing even then has to come from a backup of the old store"
 
 Told = Callable[[Kind, int, int], None]
 """Hears of progress: the kind, how many of it are done, how many there are to do."""
@@ -204,7 +204,7 @@ class _Mover:
         if kind is Kind.RECORD:
             index = index_key(key.split("/")[1], whole(short_hash(key)))
             if index not in self.held:
-                return Problem(key, f"{key} names {index}, which is not there", RESTORE)
+                return Problem(key, f"{key} names {index}, which is not there", AGAIN)
         return self.dry_run or self._create(key, self.source.get(key), headers)
 
     def _point(self, key: str, headers: Headers) -> bool | Problem:
@@ -220,9 +220,10 @@ class _Mover:
         lacking = self._lacking(pointer.target(key))
         if lacking:
             message = f"{key} was not copied, because {len(lacking)} files of its pack are missing, first {lacking[0]}"
-            return Problem(key, message, RESTORE)
+            return Problem(key, message, AGAIN)
         if published is not None:
-            return self._rival(key, pointer)
+            what = "publishes another pack" if published else "has a latest.json that cannot be read"
+            return self._rival(key, pointer, what)
         return self.dry_run or self._create(key, data, headers)
 
     def _published(self, key: str) -> str | None:
@@ -247,14 +248,14 @@ class _Mover:
             return [index]
         return sorted(named - self.held)
 
-    def _rival(self, key: str, pointer: Pointer) -> Problem:
+    def _rival(self, key: str, pointer: Pointer, what: str) -> Problem:
         _, game, channel, _ = key.split("/")
         record = history_key(game, channel, pointer.published_at, whole(short_hash(pointer.target(key))))
         name = record.rpartition("/")[2].removesuffix(".json") if record in self.held else "RECORD"
         back = f"assetmill pack rollback {game} --channel {channel} --to {name}"
         return Problem(
             key,
-            f"{key} stays as it is: at {self.target.url} the channel publishes another pack",
+            f"{key} stays as it is: at {self.target.url} the channel {what}",
             f"to publish the one that was copied: ASSETMILL_STORE_URL={self.target.url} {back}",
         )
 

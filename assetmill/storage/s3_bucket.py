@@ -13,6 +13,7 @@ success. And a page of somebody in between that is no listing would read as a st
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,8 @@ class _HTTPSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no 
 
 def open_filesystem(access: S3Access) -> s3fs.S3FileSystem:
     """The file system of an access, the same one for everybody in this process; nothing is sent yet."""
+    for name in ("botocore.auth", "botocore.endpoint"):  # at DEBUG they write down our key id, and what it has signed
+        logging.getLogger(name).setLevel(logging.INFO)
     filesystem = s3fs.S3FileSystem(
         key=access.key,
         secret=access.secret,

@@ -58,7 +58,7 @@ def rare(pack):
     with Image.open(pack.store / asset.files["atlas"]) as page:
         page.crop((0, 0, *pages[1].size)).save(taller, "PNG")
     pictures = {"atlas": asset.files["atlas"], "atlas_1": keep(taller.getvalue(), "png", "image/png")}
-    place = StoredPlace(pictures, keep)
+    place = StoredPlace("hop", pictures, keep)
     write_exports(FORMATS, model, place)
     stored = {MODEL_ROLE: keep(model.encoded(), "json", "application/json")}
     asset = asset.model_copy(update={"files": pictures | place.documents | stored, "exports": FORMATS})

@@ -19,6 +19,8 @@ class Place:
         self.names: dict[str, str] = {}
         self.documents: dict[str, Any] = {}
 
+    game = "hop"
+
     def image(self, role: str) -> str:
         return f"{role}.png"
 

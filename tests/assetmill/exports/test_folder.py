@@ -114,7 +114,7 @@ class Shop:
             for name in ("towers", "islands")
         )
         return {
-            "knight": self.asset(tags=("spring", "hero"), draft=True),
+            "knight": self.asset(tags=("spring", "a|b"), draft=True),
             "islands": self.asset("parallax", layers=layers, files={"towers": layers[0].file}),
             "title": self.asset("title_hero"),
             **{name: self.sheet(name, model) for name, model in models().items()},
@@ -185,7 +185,7 @@ def test_the_table_has_a_line_for_every_picture(shop, tmp_path):
     knight = next(line for line in lines if line["name"] == "knight")
     assert knight == {
         "name": "knight", "type": "entity", "width": "64", "height": "32", "file": "entity/knight.png",
-        "tags": "spring|hero", "draft": "yes",
+        "tags": "spring|a\\|b", "draft": "yes",
     }  # fmt: skip
     layer = next(line for line in lines if line["name"] == "islands/towers")
     assert (layer["type"], layer["width"], layer["draft"]) == ("parallax", "128", "no")

@@ -140,6 +140,8 @@ class Place:
     def __init__(self) -> None:
         self.put_there: dict[str, tuple[str, bytes]] = {}
 
+    game = "hop"
+
     def image(self, role: str) -> str:
         return f"res://art/{role}.png"
 

@@ -123,6 +123,7 @@ def test_documents_in_a_store_find_the_pictures_from_where_they_are(tmp_path: Pa
     store = FileStore(tmp_path)
     picture = put_blob(store, b"\x89PNG\r\n\x1a\n", ext="png", content_type="image/png")
     place = StoredPlace(
+        "hop",
         {"atlas": picture.key},
         lambda data, ext, content_type: put_blob(store, data, ext=ext, content_type=content_type).key,
     )
@@ -133,7 +134,7 @@ def test_documents_in_a_store_find_the_pictures_from_where_they_are(tmp_path: Pa
 
 
 def test_two_documents_cannot_have_one_role() -> None:
-    place = StoredPlace({}, lambda data, ext, _content_type: blob_key(data.hex().rjust(64, "0"), ext))
+    place = StoredPlace("hop", {}, lambda data, ext, _content_type: blob_key(data.hex().rjust(64, "0"), ext))
     assert place.put("godot", "a.tres", b"1", "text/plain; charset=utf-8").endswith("31.tres")
     with pytest.raises(ValueError, match="godot"):
         place.put("godot", "b.tres", b"2", "text/plain; charset=utf-8")
@@ -151,19 +152,25 @@ def test_two_documents_cannot_have_one_role() -> None:
     ),
 )
 def test_formats_that_share_a_document_write_it_once(formats: tuple[str, ...], roles: list[str]) -> None:
-    place = StoredPlace({"atlas": ATLAS}, lambda data, ext, _content_type: blob_key("0" * 64, ext) if data else "")
+    place = StoredPlace(
+        "hop", {"atlas": ATLAS}, lambda data, ext, _content_type: blob_key("0" * 64, ext) if data else ""
+    )
     write_exports(formats, HERO, place)
     assert sorted(place.documents) == roles
 
 
 def test_every_format_that_a_manifest_may_ask_for_can_be_written() -> None:
-    place = StoredPlace({"atlas": ATLAS}, lambda data, ext, _content_type: blob_key("0" * 64, ext) if data else "")
+    place = StoredPlace(
+        "hop", {"atlas": ATLAS}, lambda data, ext, _content_type: blob_key("0" * 64, ext) if data else ""
+    )
     write_exports(EXPORTS, HERO, place)
     assert {"texturepacker", "phaser_anims"} < place.documents.keys()
 
 
 def test_an_unknown_format_is_refused_before_anything_is_written() -> None:
-    place = StoredPlace({"atlas": ATLAS}, lambda data, ext, _content_type: blob_key("0" * 64, ext) if data else "")
+    place = StoredPlace(
+        "hop", {"atlas": ATLAS}, lambda data, ext, _content_type: blob_key("0" * 64, ext) if data else ""
+    )
     with pytest.raises(UsageError, match="flash") as caught:
         write_exports(("texturepacker", "flash"), HERO, place)
     assert "texturepacker" in caught.value.hint

@@ -48,7 +48,7 @@ def written(model: SheetModel) -> dict[str, Any]:
         blobs[key] = data
         return key
 
-    place = StoredPlace(PICTURES, keep)
+    place = StoredPlace("hop", PICTURES, keep)
     phaser.write(model, place)
     return {role: json.loads(blobs[key]) for role, key in place.documents.items()}
 

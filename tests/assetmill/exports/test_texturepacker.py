@@ -29,7 +29,9 @@ class Documents:
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
-        self.place = StoredPlace({"atlas": ATLAS, "atlas_1": ATLAS_1, "atlas_2": ATLAS_2, "image": ATLAS}, self._keep)
+        self.place = StoredPlace(
+            "hop", {"atlas": ATLAS, "atlas_1": ATLAS_1, "atlas_2": ATLAS_2, "image": ATLAS}, self._keep
+        )
 
     def _keep(self, data: bytes, ext: str, content_type: str) -> str:
         assert content_type == "application/json"
@@ -207,6 +209,8 @@ def test_documents_have_the_names_that_people_expect() -> None:
     named = {}
 
     class Folder:
+        game = "hop"
+
         def image(self, role: str) -> str:
             return f"{role}.png"
 

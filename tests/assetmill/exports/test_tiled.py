@@ -29,6 +29,8 @@ class Place:
         self.folder = folder
         self.roles: list[str] = []
 
+    game = "hop"
+
     def image(self, role: str) -> str:
         return f"pictures/{role}.png"
 

@@ -17,7 +17,8 @@ NAMES = ("normal", "on", "no", "007", "1e5", "null")
 class Place:
     """Keeps documents; pictures have other names than their roles."""
 
-    def __init__(self) -> None:
+    def __init__(self, game: str = "hop") -> None:
+        self.game = game
         self.names: dict[str, str] = {}
         self.documents: dict[str, bytes] = {}
 
@@ -48,8 +49,8 @@ def sheet(*frames: Frame, **fields: Any) -> SheetModel:
     return SheetModel(id="hero", **{"kind": "sprite", "pages": pages, "frames": frames, **fields})
 
 
-def written(model: SheetModel) -> Place:
-    place = Place()
+def written(model: SheetModel, game: str = "hop") -> Place:
+    place = Place(game)
     unity.write(model, place)
     return place
 
@@ -137,12 +138,16 @@ def test_ids_follow_from_names_alone_and_are_all_different():
     assert all(re.fullmatch(r"[0-9a-f]{32}", guid) for guid, _ in ids(first).values())
 
 
-def test_guids_differ_by_asset_and_by_page():
+def test_guids_differ_by_game_asset_and_page():
     one = written(sheet(frame("a"), frame("b", page=1))).documents.values()
+    elsewhere = written(sheet(frame("a")), "skip").documents.values()
     other = written(sheet(frame("a")).model_copy(update={"id": "villain"})).documents.values()
-    single = (unity.single_picture("hero", "file", (8, 8)), unity.single_picture("villain", "file", (8, 8)))
-    guids = [read(data)["guid"] for data in (*one, *other, *single)]
-    assert len(set(guids)) == len(guids) == 6
+    single = (
+        unity.single_picture("hop", "hero", "file", (8, 8)),
+        unity.single_picture("hop", "villain", "file", (8, 8)),
+    )
+    guids = [read(data)["guid"] for data in (*one, *elsewhere, *other, *single)]
+    assert len(set(guids)) == len(guids) == 8
 
 
 def test_tables_of_ids_name_the_same_sprites():
@@ -165,7 +170,7 @@ def test_a_name_that_yaml_would_not_read_back_is_quoted():
 
 
 def test_a_single_picture_is_one_sprite_with_its_pivot_in_the_middle():
-    found = read(unity.single_picture("knight", "file", (300, 200), smooth=False))["TextureImporter"]
+    found = read(unity.single_picture("hop", "knight", "file", (300, 200), smooth=False))["TextureImporter"]
     assert (found["spriteMode"], found["textureSettings"]["filterMode"]) == ("1", "0")
     assert numbers(found["spritePivot"]) == {"x": 0.5, "y": 0.5}
     assert (found["spriteSheet"]["sprites"], found["spriteSheet"]["nameFileIdTable"]) == ([], {})

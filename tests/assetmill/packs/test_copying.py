@@ -337,6 +337,19 @@ def test_a_pointer_that_leads_out_of_the_packs_is_left(old: Recorder, new: Recor
     assert new.head(LATEST) is None
 
 
+def test_a_pack_that_is_published_meanwhile_waits_for_the_next_copy(
+    old: Recorder, new: Recorder, make_asset: MakeAsset, make_index: MakeIndex
+) -> None:
+    found = compare(old, new)
+    _publish(old, make_index({"gem": make_asset(old, "gem")}, run="run-3"), NOON + timedelta(hours=2))
+    done = copy(old, new, found)
+    assert [problem.key for problem in done.problems] == [LATEST]
+    assert "copy again" in done.problems[0].hint
+    assert new.head(LATEST) is None
+    assert _copied(old, new).problems == ()
+    assert load_latest(new, GAME, "main") == load_latest(old, GAME, "main")
+
+
 def test_a_file_of_a_format_that_this_version_never_writes_is_told(old: Recorder, new: Recorder) -> None:
     strange = put_blob(old, b"glTF", ext="glb", content_type="model/gltf-binary")
     done = _copied(old, new)

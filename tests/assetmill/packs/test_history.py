@@ -1,5 +1,6 @@
 """The history of a channel tells what games saw, and any of it can be made current again."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from assetmill.errors import Conflict, StorageError, UsageError
 from assetmill.packs import PackAsset, PackIndex, latest_key, load_latest, publish
-from assetmill.packs.history import History, changes, named, older, read_history, roll_back
+from assetmill.packs.history import History, changes, named, older, opened, read_history, roll_back
 from assetmill.storage import FileStore
 
 MakeAsset = Callable[..., PackAsset]
@@ -170,3 +171,19 @@ def test_where_nothing_is_published_the_nearest_thing_is_named(pack_store: FileS
     with pytest.raises(UsageError) as caught:
         read_history(pack_store, "cloud-hip", CHANNEL)
     assert "did you mean cloud-hop?" in caught.value.hint
+
+
+def test_going_back_in_a_long_history_reads_one_index(
+    pack_store: FileStore, packs: list[PackIndex], counting: Callable[[FileStore], tuple[FileStore, Counter[str]]]
+) -> None:
+    store, calls = counting(pack_store)
+    history = read_history(store, GAME, CHANNEL, indexes=False)
+    assert calls["get"] == len(history.publishes) == len(packs)
+    assert {publish.stored for publish in history.publishes} == {None}
+    target = opened(store, history, older(history, 1))
+    assert target.stored is not None
+    assert target.stored.index == packs[-2]
+    assert not target.current
+    assert calls["get"] == len(packs) + 2
+    roll_back(store, history, target, now=NOON)
+    assert load_latest(store, GAME, CHANNEL) == packs[-2]

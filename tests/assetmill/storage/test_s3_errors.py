@@ -1,5 +1,6 @@
 """What becomes of a request that fails: sent again where that helps, and otherwise an error that says what to do."""
 
+import logging
 import re
 import traceback
 from typing import Any
@@ -244,3 +245,12 @@ def test_an_object_that_is_missing_is_no_missing_bucket(scripted: Any) -> None:
     with pytest.raises(KeyMissing):
         store.get("k")
     store.delete("k")
+
+
+def test_not_even_the_most_talkative_log_holds_the_key(scripted: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    scripted.store().put("k", b"x", content_type=BIN)
+    assert caplog.records
+    assert [
+        word for word in ("made-up-key-id", "made-up-secret", "Signature=", "StringToSign") if word in caplog.text
+    ] == []

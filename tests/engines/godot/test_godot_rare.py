@@ -41,6 +41,8 @@ class Folder:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
 
+    game = "hop"
+
     def image(self, role: str) -> str:
         return f"{role}.png"
 
