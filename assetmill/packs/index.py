@@ -189,9 +189,11 @@ def merge(base: PackIndex | None, theirs: PackIndex, ours: PackIndex) -> PackInd
     """Our index brought on top of one that was published meanwhile.
 
     An asset that we changed, added or took out since `base` is as we have it; any other is as they have it.
-    Where both sides made the same asset anew, the picture that was ordered later stands, whoever publishes it
-    last, and says in `over` which one it beat; ours stands if both were ordered at the same time. Pictures that
-    are the same keep the run that first published them.
+    Where one side took out what the other changed, the changed one stays, whoever publishes last: what was just
+    made is not lost without a word, and the next run of a manifest without it takes it out again. Where both sides
+    made the same asset anew, the picture that was ordered later stands, whoever publishes it last, and says in
+    `over` which one it beat; ours stands if both were ordered at the same time. Pictures that are the same keep
+    the run that first published them.
 
     Args:
         base: the index that ours started from; None if there was none.
@@ -211,8 +213,10 @@ def _chosen(old: PackAsset | None, other: PackAsset | None, mine: PackAsset | No
     """Which version of one asset is published, None for none."""
     if _same(mine, old) or _same(mine, other):
         return other
-    if mine is None or other is None or _same(other, old):
+    if _same(other, old):
         return None if mine is None else mine.model_copy(update={"over": None})
+    if mine is None or other is None:
+        return other if mine is None else mine.model_copy(update={"over": None})
     winner, loser = (other, mine) if _ordered(other) > _ordered(mine) else (mine, other)
     rival = Rival(run=loser.made_in_run, file=loser.file, made_at=loser.made_at)
     return winner.model_copy(update={"over": rival})

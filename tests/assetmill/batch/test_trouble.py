@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from PIL import ImageOps, PngImagePlugin
+from PIL import PngImagePlugin
 
 from assetmill.batch.context import Batch
 from assetmill.batch.run import Steps
@@ -74,7 +74,7 @@ async def test_bytes_that_no_one_can_read_settle_the_row_whatever_the_library_ra
     def stumble(*_: object) -> None:
         raise AttributeError("a fault of the library")
 
-    monkeypatch.setattr(ImageOps, "exif_transpose", stumble)
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", stumble)
     report = await studio.run()
     assert {line.error for line in report.failures} <= {"invalid_image", "workflow"}
     assert {row["status"] for row in studio.rows()} == {"failed"}

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -192,10 +193,15 @@ async def test_a_run_that_is_killed_is_taken_over_at_once(tmp_path, make_setting
                 hold.wait(60)
 
         studio.artist.before = block
+
+        def one_made_and_four_out() -> bool:
+            states = Counter(row["status"] for row in studio.rows())
+            return (states["kept"], states["submitted"]) == (1, 4)
+
         async with program(RUN, str(studio.write(SIX)), studio.pod.url) as run:
             await run.ready()
             run.go()
-            await until(lambda: [row["status"] for row in studio.rows()].count("submitted") == 4)
+            await until(one_made_and_four_out)
             await run.kill()
         left = [row for row in studio.rows() if row["status"] == "submitted"]
         assert {row["claimed_until"] > datetime.now(UTC) + timedelta(minutes=30) for row in left} == {True}

@@ -132,10 +132,8 @@ def test_merging_keeps_what_either_side_did(
     def some(**words: str) -> dict[str, PackAsset]:
         return {name: make_asset(pack_store, word) for name, word in words.items()}
 
-    base = make_index(some(same="1", mine="1", theirs="1", both="1", i_drop="1", they_drop="1", drop_vs_change="1"))
-    theirs = make_index(
-        some(same="1", mine="1", theirs="T", both="T", i_drop="1", they_add="T", drop_vs_change="T"), run="theirs"
-    )
+    base = make_index(some(same="1", mine="1", theirs="1", both="1", i_drop="1", they_drop="1"))
+    theirs = make_index(some(same="1", mine="1", theirs="T", both="T", i_drop="1", they_add="T"), run="theirs")
     ours = make_index(some(same="1", mine="O", theirs="1", both="O", they_drop="1", i_add="O"), run="ours")
     merged = merge(base, theirs, ours)
     assert merged.run_id == "ours"
@@ -143,6 +141,15 @@ def test_merging_keeps_what_either_side_did(
     assert both.same_as(ours.assets["both"])
     kept = some(same="1", mine="O", theirs="T", they_add="T", i_add="O")
     assert merged.assets == {**kept, "both": both}
+
+
+def test_what_one_takes_out_and_the_other_makes_anew_stays_whoever_publishes_last(
+    pack_store: FileStore, make_asset: MakeAsset, make_index: MakeIndex
+) -> None:
+    base = make_index({"coin": make_asset(pack_store, "old")})
+    without, anew = make_index({}, run="without"), make_index({"coin": make_asset(pack_store, "new")}, run="anew")
+    assert merge(base, without, anew).assets == merge(base, anew, without).assets == anew.assets
+    assert merge(base, base, without).assets == merge(base, without, base).assets == {}
 
 
 def test_merging_onto_nothing_known_keeps_all_of_theirs(
