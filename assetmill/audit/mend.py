@@ -14,7 +14,9 @@ from assetmill.errors import Conflict
 from assetmill.ledger import Receipt, write_receipt
 from assetmill.ledger.receipts import attempt_of
 from assetmill.packs import receipt_key
+from assetmill.packs.kinds import PRIVATE
 from assetmill.packs.parallel import in_threads
+from assetmill.packs.pointers import JSON_TYPE
 from assetmill.storage import Store
 
 
@@ -45,4 +47,4 @@ def mend(store: Store, snapshot: Snapshot) -> tuple[str, ...]:
 def _keep(store: Store, receipt: Receipt) -> None:
     key = receipt_key(str(receipt.attempt["game"]), receipt.attempt_id)
     with suppress(Conflict):  # whoever settled it has stored it since
-        store.create(key, write_receipt(receipt), content_type="application/json", cache_control="private")
+        store.create(key, write_receipt(receipt), content_type=JSON_TYPE, cache_control=PRIVATE)

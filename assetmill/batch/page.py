@@ -14,7 +14,9 @@ from assetmill.ledger import Output
 from assetmill.manifest.models import DEPTH_LAYERS, Parallax
 from assetmill.money import usd
 from assetmill.packs import gallery_key
+from assetmill.packs.kinds import PAGE
 from assetmill.packs.parallel import in_threads
+from assetmill.packs.pointers import NO_CACHE
 from assetmill.planning.plan import Plan, PlanItem, State
 from assetmill.reports.gallery import GalleryItem, GalleryLayer, GalleryPage, render_gallery
 
@@ -41,9 +43,7 @@ def write_gallery(batch: Batch, plan: Plan, choices: Mapping[str, Choice], now: 
         items=tuple(items),
     )
     key = gallery_key(pack.game.id, batch.run_id)
-    batch.store.put(
-        key, render_gallery(page).encode(), content_type="text/html; charset=utf-8", cache_control="no-cache"
-    )
+    batch.store.put(key, render_gallery(page).encode(), content_type=PAGE, cache_control=NO_CACHE)
     return key
 
 

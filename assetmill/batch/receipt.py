@@ -9,6 +9,8 @@ from __future__ import annotations
 from assetmill.errors import Conflict, KeyMissing
 from assetmill.ledger import Ledger, Receipt, Settlement, read_receipt, write_receipt
 from assetmill.packs import receipt_key
+from assetmill.packs.kinds import PRIVATE
+from assetmill.packs.pointers import JSON_TYPE
 from assetmill.storage import Store
 
 
@@ -22,7 +24,7 @@ def settle_with_receipt(ledger: Ledger, store: Store, attempt_id: str, settlemen
     receipt = ledger.receipt(attempt_id, settlement, by=by)
     key = receipt_key(str(receipt.attempt["game"]), attempt_id)
     try:
-        store.create(key, write_receipt(receipt), content_type="application/json", cache_control="private")
+        store.create(key, write_receipt(receipt), content_type=JSON_TYPE, cache_control=PRIVATE)
     except Conflict:
         receipt = read_receipt(store.get(key), key)
     ledger.settle_as(receipt, by=by)
