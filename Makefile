@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ENGINES := tests/engines/node_modules
-HALF := tests/assetmill/audit tests/assetmill/batch tests/chaos# about half of the tests' time: run beside the rest
+LONG := tests/flows tests/chaos tests/contract tests/assetmill/cli# files of long tests: they begin first
 MANIFEST ?= manifests/cloud-hop/cloud-hop.yaml
 RUNS ?= 200
 KILLS ?= 30
@@ -21,9 +21,7 @@ run: $(VENV)/run.stamp ## The example manifest end to end on the local draft end
 	$(BIN)/assetmill run $(MANIFEST) --endpoint draft
 
 test: $(VENV)/dev.stamp ## Every test
-	$(BIN)/python -m pytest -q $(HALF) & first=$$!; \
-	$(BIN)/python -m pytest -q tests --ignore=tests/engines $(addprefix --ignore=,$(HALF)); second=$$?; \
-	wait $$first && exit $$second
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder $(LONG) tests --ignore=tests/engines
 
 test-engines: $(VENV)/dev.stamp engine-tools $(ENGINES)/installed.stamp ## Game engines load the published example, in Chromium
 	$(BIN)/python -m pytest -q tests/engines

@@ -196,7 +196,7 @@ assets = st.fixed_dictionaries(
         "negative_prompt": words,
         "tags": st.lists(words, min_size=1, max_size=3),
         "silhouette": st.fixed_dictionaries({"canvas": st.just("64x32"), "fill": st.floats(0.2, 1)}),
-        "post": st.fixed_dictionaries({"pad": st.integers(0, 512), "trim": st.booleans()}),
+        "post": st.fixed_dictionaries({"pad": st.integers(0, 15), "trim": st.booleans()}),
     },
 )
 asset_lists = st.lists(assets, min_size=1, max_size=4, unique_by=lambda asset: asset["id"])
