@@ -36,6 +36,22 @@ THREE = """  - {id: slime, type: entity, prompt: a slime, shape: circle, silhoue
   - {id: sky, type: background, prompt: a sky, width: 128, height: 128}
 """
 
+SHEETS = """  - id: hop
+    type: sheet
+    kind: sprite
+    prompt: a frog
+    export: [png, assetsheet, texturepacker, phaser, pixi, godot, tiled, aseprite, unity]
+    layout: {columns: 2, rows: 1, cell: 64x64}
+    animations: {hop: {frames: 2, fps: 8}}
+  - id: grass
+    type: sheet
+    kind: tile
+    prompt: grass
+    export: [png, assetsheet, texturepacker, phaser, pixi, godot, tiled, aseprite, unity]
+    layout: {columns: 2, rows: 1, cell: 64x64}
+    tiles: {0: left, 1: right}
+"""
+
 
 def picture(graph: Mapping[str, Any], shape: str = "good") -> bytes:
     """What a worker might draw for a graph: a disc on transparency, or noise-like stripes where nothing is cut out."""
@@ -194,5 +210,10 @@ def fast_clock(naps: list[float] | None = None) -> Clock:
 def tools() -> SimpleNamespace:
     """What tests call by name; importlib mode has no module to import it from."""
     return SimpleNamespace(
-        answer=answer_with, prompt_of=prompt_of, open_studio=open_studio, fast_clock=fast_clock, three=THREE
+        answer=answer_with,
+        prompt_of=prompt_of,
+        open_studio=open_studio,
+        fast_clock=fast_clock,
+        three=THREE,
+        sheets=SHEETS,
     )

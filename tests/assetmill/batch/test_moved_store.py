@@ -7,21 +7,6 @@ from assetmill.packs.copying import compare, copy
 from assetmill.packs.kinds import BLOB_TYPES, Headers, headers_of, kind_of
 from assetmill.storage import open_store
 
-SHEETS = """  - id: hop
-    type: sheet
-    kind: sprite
-    prompt: a frog
-    export: [png, assetsheet, texturepacker, phaser, pixi, godot, aseprite, unity]
-    layout: {columns: 2, rows: 1, cell: 64x64}
-    animations: {hop: {frames: 2, fps: 8}}
-  - id: grass
-    type: sheet
-    kind: tile
-    prompt: grass
-    export: [png, assetsheet, tiled, godot]
-    layout: {columns: 2, rows: 1, cell: 64x64}
-    tiles: {0: left, 1: right}
-"""
 HEADERS = ("content-type", "cache-control", "content-length", "x-amz-meta-sha256")
 
 
@@ -34,7 +19,7 @@ async def test_a_copied_object_has_the_headers_of_one_that_a_run_wrote(tmp_path,
         R2_SECRET_ACCESS_KEY=seaweedfs.secret,
     )
     async with tools.open_studio(tmp_path, settings) as studio:
-        report = await studio.run(tools.three + SHEETS)
+        report = await studio.run(tools.three + tools.sheets)
         assert (report.exit_code, report.generated) == (0, 5)
     source = open_store(settings.store_url, settings.store_access)
     target = open_store(f"s3://{seaweedfs.bucket}/a-copy-wrote", settings.store_access)

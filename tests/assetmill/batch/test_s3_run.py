@@ -8,21 +8,6 @@ from datetime import UTC, datetime
 from assetmill.clock import Clock
 from assetmill.storage import Store, open_store
 
-SHEET = """  - id: hop
-    type: sheet
-    kind: sprite
-    prompt: a frog
-    export: [png, assetsheet, texturepacker, phaser, pixi, godot, aseprite, unity]
-    layout: {columns: 2, rows: 1, cell: 64x64}
-    animations: {hop: {frames: 2, fps: 8}}
-  - id: grass
-    type: sheet
-    kind: tile
-    prompt: grass
-    export: [png, assetsheet, texturepacker, phaser, tiled]
-    layout: {columns: 2, rows: 1, cell: 64x64}
-    tiles: {0: left, 1: right}
-"""
 MOMENT = datetime(2026, 3, 21, 9, 30, tzinfo=UTC)
 
 
@@ -41,7 +26,7 @@ def contents(store: Store) -> dict[str, bytes]:
 async def test_a_bucket_holds_the_same_blobs_and_index_as_a_folder_byte_for_byte(
     tmp_path, make_settings, seaweedfs, tools
 ):
-    assets = tools.three + SHEET
+    assets = tools.three + tools.sheets
     held = []
     for name, store_url in (("folder", ""), ("bucket", f"s3://{seaweedfs.bucket}/same-bytes")):
         settings = make_settings(
