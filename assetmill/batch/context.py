@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from assetmill.batch.admission import Admission
 from assetmill.batch.desk import Desk
+from assetmill.batch.prepare import Priority
 from assetmill.errors import AssetmillError, AttemptError, BlankImage, KeyMissing, ResultLost
 from assetmill.images import decode, nothing_in
 from assetmill.ledger import Finish, Output
@@ -133,6 +135,8 @@ class Batch(Desk):
         admission: who may send.
         limits: execution timeout and time to live of a job, milliseconds.
         strip: leave provenance out of published files.
+        priority: how this run stands to others at the same endpoint.
+        budget_usd: the most that its plan may cost.
         resend_unknown: how often a picture is sent again whose request had no answer.
         unknowns: how often that has happened so far, by generation fingerprint.
         tries: what has been tried so far, by generation fingerprint.
@@ -150,6 +154,8 @@ class Batch(Desk):
     limits: tuple[int, int]
     strip: bool
     raws: RawImages
+    priority: Priority = "normal"
+    budget_usd: Decimal | None = None
     resend_unknown: int = 1
     unknowns: Mapping[str, int] = field(default_factory=dict)
     tries: dict[str, Tries] = field(default_factory=dict)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from assetmill.manifest import Pack, load_pack
 from assetmill.planning.history import NOTHING, History, read_history
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from assetmill.ledger import Ledger
 
 SQLITE_FILE = "sqlite:///"
+Priority = Literal["urgent", "normal", "backfill"]
 NO_LIMIT = 1_000_000  # what costs nothing may be sent again as often as it takes
 
 
@@ -31,12 +33,23 @@ class Request:
         endpoint: name or address; None for the configured provider.
         selection: part of the manifest.
         overrides: asset fields that the command line sets for all assets.
+        source: what the books call the manifest, where that is not its path: the address that it came from.
+        priority: urgent runs go before normal ones at an endpoint that they share; backfill takes what is left.
+        budget_usd: the most that the plan may cost; None for no limit.
     """
 
     manifest: Path
     endpoint: str | None = None
     selection: Selection = ALL
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    priority: Priority = "normal"
+    budget_usd: Decimal | None = None
+
+    @property
+    def named(self) -> str:
+        """What the books call the manifest."""
+        return self.source or str(self.manifest)
 
 
 def plan_only(settings: Settings, request: Request) -> Plan:

@@ -67,11 +67,13 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
             admission=_admission(endpoint, settings, clock, progress),
             limits=(settings.execution_timeout_s * 1000, settings.job_ttl_s * 1000),
             strip=settings.strip_provenance,
+            priority=request.priority,
+            budget_usd=request.budget_usd,
             raws=RawImages(store),
             resend_unknown=settings.resend_unknown if endpoint.paid else NO_LIMIT,
         )
         run = Run(
-            run_id, pack.game.id, pack.pack.id, str(request.manifest), endpoint.kind, endpoint.name, endpoint.draft,
+            run_id, pack.game.id, pack.pack.id, request.named, endpoint.kind, endpoint.name, endpoint.draft,
             clock.now(),
         )  # fmt: skip
         await asyncio.to_thread(ledger.begin_run, run)
