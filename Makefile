@@ -23,8 +23,8 @@ run: $(VENV)/run.stamp ## The example manifest end to end on the local draft end
 test: $(VENV)/dev.stamp ## Every test
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder $(LONG) tests --ignore=tests/engines
 
-test-engines: $(VENV)/dev.stamp engine-tools $(ENGINES)/installed.stamp ## Game engines load the published example, in Chromium
-	$(BIN)/python -m pytest -q tests/engines
+test-engines: $(VENV)/dev.stamp engine-tools $(ENGINES)/installed.stamp ## Game engines load the published example, in Chromium; SHORT=1 leaves out what is long
+	$(BIN)/python -m pytest -q tests/engines $(if $(SHORT),-m "not long")
 
 check: $(VENV)/dev.stamp ## Format, lint, types, import laws, workflows, whitespace
 	$(BIN)/ruff format --check .

@@ -23,6 +23,7 @@ from assetmill.storage import open_store
 ROUNDING = 2  # levels of 255: premultiplying rounds once in the engine and once here
 FORMATS = ("texturepacker", "phaser", "pixi")
 TIMES_MS = (50, 70, 110, 130)
+pytestmark = pytest.mark.long
 A, B, C, D = FRAMES = ("crouch", "leap", "glide", "land")
 ORDERS = {
     "loop": ("forward", True, (A, B, C, D, A, B)),
