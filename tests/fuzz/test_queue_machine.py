@@ -280,6 +280,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 def test_the_queue_does_what_its_model_does_whatever_is_called_and_whenever():
-    run_state_machine_as_test(
-        QueueMachine, settings=settings(max_examples=settings().max_examples * 2, stateful_step_count=40)
-    )
+    run_state_machine_as_test(QueueMachine, settings=settings(stateful_step_count=40))
