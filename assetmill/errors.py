@@ -378,7 +378,11 @@ class DraftAnswer(ResultInvalid):
 
 
 class QueueStalled(AttemptError):
-    """The job waits and no worker takes it; the message says why. It ends the run."""
+    """The job waits and no worker takes it; the message says why, `cause` names it. It ends the run."""
 
     exit_code = 4
     code = "queue_stalled"
+
+    def __init__(self, message: str, *, hint: str = "", job_id: str | None = None, cause: str = "") -> None:
+        super().__init__(message, hint=hint, job_id=job_id)
+        self.cause = cause

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import TerminationSignal
@@ -17,7 +18,10 @@ from prefect.logging.handlers import APILogWorker
 
 from assetmill.batch.report import BatchReport
 from assetmill.errors import AssetmillError
+from assetmill.providers.endpoints import resolve_endpoint
+from assetmill.settings import Settings, load_settings
 from flows.generate_batch import generate_batch
+from flows.setup.limits import ensure_limits
 
 DRAIN_S = 20.0
 
@@ -31,15 +35,20 @@ class FlowResult:
     error: AssetmillError | None
 
 
-def run_generate_batch(parameters: dict[str, Any]) -> FlowResult:
+def run_generate_batch(parameters: dict[str, Any], *, own_server: bool = False) -> FlowResult:
     """Run the flow to its end.
+
+    Args:
+        parameters: of the flow.
+        own_server: whether the Prefect server is the program's own: the limit of the run's endpoint is made there, or
+            set to what the settings say, since nobody else will. On any other server that is an operator's business.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM ended it at once; where Prefect's own handler takes the latter, it makes
             an exception of its own of it.
     """
     try:
-        return asyncio.run(_flow(parameters))
+        return asyncio.run(_flow(parameters, own_server=own_server))
     except BaseException as error:
         if isinstance(error, asyncio.CancelledError) or _terminated(error):
             raise KeyboardInterrupt from error
@@ -49,7 +58,9 @@ def run_generate_batch(parameters: dict[str, Any]) -> FlowResult:
         EventsWorker.drain_all(timeout=DRAIN_S)
 
 
-async def _flow(parameters: dict[str, Any]) -> FlowResult:
+async def _flow(parameters: dict[str, Any], *, own_server: bool) -> FlowResult:
+    if own_server:
+        await _make_limit(load_settings(), parameters.get("endpoint") or parameters.get("provider"))
     state: State[Any] = await generate_batch(**parameters, return_state=True)
     value = _data(state) if state.is_cancelled() else await state.aresult(raise_on_failure=False)
     flow_run_id = str(state.state_details.flow_run_id)
@@ -58,6 +69,13 @@ async def _flow(parameters: dict[str, Any]) -> FlowResult:
     if isinstance(value, BaseException):
         raise value
     return FlowResult(flow_run_id, value, None)
+
+
+async def _make_limit(settings: Settings, wanted: str | None) -> None:
+    endpoint = resolve_endpoint(settings, wanted)
+    if endpoint.url:
+        async with get_client() as client:
+            await ensure_limits(client, [endpoint], settings, reset=True)
 
 
 def _data(state: State[Any]) -> Any:

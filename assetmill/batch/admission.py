@@ -2,7 +2,8 @@
 
 Pictures wait here in the order in which they came, one line for each workflow; a picture that is tried again goes to
 the head of its line. Whether a workflow may send at all is for the breakers to say, how many jobs may be out for the
-window. Closing sends everybody home.
+window. Closing sends everybody home. Whoever shares the endpoint among runs is told of every change, and asks what
+this run could use.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ class _Line:
             self.waiting.popleft()
         return self.waiting[0][0] if self.waiting else None
 
+    def length(self) -> int:
+        return len(self.waiting) if self.head() is not None else 0
+
 
 class Admission:
     """The way to one endpoint within one run.
@@ -67,6 +71,9 @@ class Admission:
         breakers: say whether a workflow may send.
         clock: waits out what the breakers ask for.
         say: told why nothing is sent for a while, once for each reason.
+
+    Attributes:
+        ended: slots that were given back so far.
     """
 
     def __init__(
@@ -82,6 +89,40 @@ class Admission:
         self._out = 0
         self._closed: AssetmillError | None = None
         self._alarm: asyncio.Task[None] | None = None
+        self._changed: Callable[[], None] = lambda: None
+        self._fetching = 0
+        self.ended = 0
+
+    @property
+    def out(self) -> int:
+        """Jobs that are out."""
+        return self._out
+
+    @property
+    def full(self) -> int:
+        """Slots of the endpoint's whole window."""
+        return self._window.full
+
+    @property
+    def wants(self) -> int:
+        """Slots that this run could use now: jobs that are out, and pictures that only a slot is missing for.
+
+        A job whose pictures are being fetched counts as well if others wait: once it is judged, one of them goes.
+        """
+        if self._closed is not None:
+            return self._out
+        waiting = {workflow: line.length() for workflow, line in self._lines.items()}
+        room = sum(self._breakers.room(workflow, count) for workflow, count in waiting.items())
+        return self._out + min(sum(waiting.values()), max(room, self._fetching))
+
+    def resize(self, slots: int) -> None:
+        """Have that many slots from now on. With fewer than jobs are out, these go on, and no other is sent."""
+        self._window.resize(slots)
+        self._admit()
+
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Name who is told whenever a picture comes to wait, or a job has ended or been judged."""
+        self._changed = tell
 
     async def enter(self, workflow: str, *, again: bool = False) -> Pass:
         """Wait until a job of this workflow may be sent.
@@ -103,6 +144,7 @@ class Admission:
         else:
             line.waiting.append((self._number, ticket))
         self._admit()
+        self._changed()
         try:
             return await ticket
         except asyncio.CancelledError:
@@ -118,22 +160,30 @@ class Admission:
             _refuse(line, self._closed)
         if self._alarm is not None:
             self._alarm.cancel()
+        self._changed()
 
     def slot_back(self) -> None:
         """A job has ended."""
         self._out -= 1
+        self.ended += 1
+        self._fetching += 1
         self._window.give_back()
         self._admit()
+        self._changed()
 
     def judged(self, workflow: str, worker_id: str | None, error: AttemptError | None) -> None:
         """A job's outcome is known."""
+        self._fetching -= 1
         self._breakers.ended(workflow, worker_id, error)
         self._admit()
+        self._changed()
 
     def unsent(self, workflow: str) -> None:
         """A job was never sent."""
+        self._fetching -= 1
         self._breakers.unsent(workflow)
         self._admit()
+        self._changed()
 
     def _admit(self) -> None:
         """Let in whoever may go, earliest first."""

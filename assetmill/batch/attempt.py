@@ -16,6 +16,7 @@ from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.finish import finish_picture
 from assetmill.batch.request import Try, build_request, intent_of
 from assetmill.batch.send import send
+from assetmill.batch.sharing import BACKFILL
 from assetmill.batch.withdraw import withdraw
 from assetmill.errors import (
     AssetmillError,
@@ -35,6 +36,8 @@ from assetmill.ledger.codec import read_outputs
 from assetmill.planning.fingerprint import Generation
 from assetmill.planning.plan import PlanItem
 from assetmill.providers.base import Collected, Job
+
+STARTS_NO_WORKER = "a backfill job starts no worker: run it while others run, or with priority normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ async def _see_through(batch: Batch, work: Work, sent: Sent) -> Outcome:
         work.entry.job_ended()
         collected, outputs, facts = await take(batch, sent, job)
     except QueueStalled as error:
+        if batch.priority == BACKFILL:
+            error.hint = f"{STARTS_NO_WORKER}; {error.hint}" if error.hint else STARTS_NO_WORKER
         await withdraw(batch, sent, error)
         raise
     except (NotDelivered, ProviderRefused) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,7 @@ from assetmill.storage import Store
 from assetmill.workflows.library import Library
 
 FINISH_AT_ONCE = 4
+DRAW_AT_ONCE = 2  # each takes 15 MB or more, and a tenth of a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +138,16 @@ class Batch(Desk):
         strip: leave provenance out of published files.
         priority: how this run stands to others at the same endpoint.
         budget_usd: the most that its plan may cost.
+        shared: other runs may use the endpoint too; false where this run has started it for itself.
         resend_unknown: how often a picture is sent again whose request had no answer.
         unknowns: how often that has happened so far, by generation fingerprint.
         tries: what has been tried so far, by generation fingerprint.
         finishing: lets a few pictures be finished at once, so that the books never wait behind many.
+        drawing: lets a few guides be drawn at once, for the same reason and for their memory.
         retried: attempts that were replaced by another one in this run.
         before: the pack as it was published when the run began; None if there was none.
         in_hand: attempts that a task of this run is carrying to their end; its other tasks leave them alone.
+        told: hears of each picture's end, as soon as it is known.
     """
 
     run_id: str
@@ -156,13 +160,16 @@ class Batch(Desk):
     raws: RawImages
     priority: Priority = "normal"
     budget_usd: Decimal | None = None
+    shared: bool = False
     resend_unknown: int = 1
     unknowns: Mapping[str, int] = field(default_factory=dict)
     tries: dict[str, Tries] = field(default_factory=dict)
     finishing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FINISH_AT_ONCE))
+    drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DRAW_AT_ONCE))
     retried: int = 0
     before: PackIndex | None = None
     in_hand: set[str] = field(default_factory=set)
+    told: Callable[[Outcome], None] | None = None
     ended: AssetmillError | None = None
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -191,6 +198,8 @@ class Batch(Desk):
     def report(self, outcome: Outcome) -> Outcome:
         """Keep an outcome, and tell whoever watches."""
         self.outcomes[outcome.item.key] = outcome
+        if self.told is not None:
+            self.told(outcome)
         if not outcome.good:  # what is drawn from it need not wait; a raw picture that was offered before stands
             self.raws.offer(outcome.item.key, None)
         if outcome.item.state is State.CACHED:  # finished again: not among the pictures that the progress counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -72,6 +73,24 @@ def plan_only(settings: Settings, request: Request) -> Plan:
         return make_plan(
             pack, history, endpoint, library, selection=request.selection, strip=strip, resend_unknown=resend
         )
+
+
+def free_run_id(settings: Settings, wanted: str) -> str:
+    """The id of a run as it was asked for, or with a number at its end if the books have such a run already.
+
+    A run that is started again, by Prefect or by a person, is another run: the books keep both.
+
+    Raises:
+        LedgerError: the books cannot be read.
+    """
+    if not _books_exist(settings.ledger_url):
+        return wanted
+    from assetmill.ledger import Ledger  # noqa: PLC0415  as above
+
+    with Ledger.open(settings.ledger_url) as ledger:
+        taken = {str(run["run_id"]) for run in ledger.runs()}
+    names = itertools.chain([wanted], (f"{wanted}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def _books_exist(url: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
@@ -10,11 +12,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.progress import spent_words
 from assetmill.batch.results import Choice
-from assetmill.errors import AssetmillError
+from assetmill.errors import AssetmillError, Stopped
+from assetmill.money import usd
 from assetmill.packs import Published
 from assetmill.planning.plan import Plan, State
 
 ExitCode = Literal[0, 1, 2, 3, 4, 5, 130]
+Ending = Literal["complete", "with_failures", "failed", "cancelled"]
+
+MISSING: Mapping[str, str] = {
+    "failed": "failed", "lost": "failed", "rejected": "rejected", "open": "open", "unsent": "not sent",
+    "blocked": "blocked",
+}  # fmt: skip
+"""What the sentence of a run calls the pictures that are not there, by their state, in the order in which it does."""
+
+MINUTE_S = 60
+HOUR_MIN = 60
 
 
 class Line(BaseModel):
@@ -44,6 +57,8 @@ class BatchReport(BaseModel):
     draft: bool = Field(description="Whether the pictures are placeholders.")
     assets: int = Field(description="Assets of the manifest that were looked at.")
     planned: dict[str, int] = Field(description="Pictures by what the plan said of them.")
+    estimate_usd: Decimal | None = Field(None, description="What the plan was going to cost; null if nobody knew.")
+    dry_run: bool = Field(False, description="Whether it only planned; every count below is 0 then.")
     generated: int = Field(description="Pictures that were paid for and kept in this run.")
     cached: int = Field(description="Pictures that were there already and cost nothing.")
     shared: int = Field(0, description="Pictures that another attempt was at and has paid for.")
@@ -66,16 +81,92 @@ class BatchReport(BaseModel):
     exit_code: ExitCode = Field(description="As documented for the command line.")
 
     @property
+    def missing(self) -> Counter[str]:
+        """Pictures that are not there, by the words for it: failed, rejected, open, not sent, blocked."""
+        return Counter(MISSING.get(line.state, line.state) for line in self.failures)
+
+    @property
+    def ending(self) -> Ending:
+        """How the run ended; docs/prefect.md tells the rule, and Prefect's state follows it."""
+        if self.exit_code == 0:
+            return "complete"
+        if self.exit_code == Stopped.exit_code:
+            return "cancelled"
+        return "with_failures" if self.stopped is None and self.there else "failed"
+
+    @property
+    def there(self) -> int:
+        """Pictures that are there at the end of the run, whoever has paid for them."""
+        return self.generated + self.cached + self.shared
+
+    @property
     def sentence(self) -> str:
-        """The run in one line."""
-        made = f"{self.generated} generated" if self.generated else "nothing generated"
-        parts = [made, f"{self.cached} cached"]
+        """The run in one line: `57 kept, 2 failed, 1 open; $0.84; 12 min`."""
+        if self.dry_run:
+            return f"dry run: {planned_words(self.planned)}; {estimate_words(self.estimate_usd)}"
+        missing = self.missing
+        parts = [f"{self.generated} kept"] if self.generated or not self.there else []
+        parts += [f"{self.cached} cached"] if self.cached else []
         parts += [f"{self.shared} made by another run"] if self.shared else []
         parts += [f"{self.refinished} finished again"] if self.refinished else []
         parts += [f"{self.retried} tried again"] if self.retried else []
-        parts += [f"{self.failed} failed"] if self.failed else []
+        parts += [
+            f"{missing[words]} {words}" for words in dict.fromkeys([*MISSING.values(), *missing]) if missing[words]
+        ]
         spent = spent_words(self.cost_usd, self.unpriced, self.bounded, self.unpriced_high_usd)
-        return f"{', '.join(parts)}; {spent}; {self.elapsed_s:.0f} s"
+        return f"{', '.join(parts)}; {spent}; {duration_words(self.elapsed_s)}"
+
+
+def planned_words(planned: Mapping[str, int]) -> str:
+    """What a plan comes to, of its pictures by state: `35 to make, 4 cached`."""
+    counts = Counter({str(state): count for state, count in planned.items()})
+    parts = [f"{counts['new'] + counts['changed']} to make"]
+    parts += [f"{counts[state]} {state}" for state in ("open", "cached", "blocked") if counts[state]]
+    return ", ".join(parts)
+
+
+def estimate_words(estimate_usd: Decimal | None) -> str:
+    """An estimate in words."""
+    return "cost unknown" if estimate_usd is None else f"{usd(estimate_usd)} estimated"
+
+
+def duration_words(seconds: float) -> str:
+    """A duration for people: `42 s`, `12 min`, `2 h 05 min`."""
+    if round(seconds) < MINUTE_S:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / MINUTE_S), HOUR_MIN)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+
+
+def dry_report(plan: Plan, store: str, run_id: str) -> BatchReport:
+    """The report of a run that only planned: nothing was sent, written or published."""
+    return BatchReport(
+        run_id=run_id,
+        game=plan.pack.game.id,
+        pack=plan.pack.pack.id,
+        endpoint=plan.endpoint.name,
+        draft=plan.endpoint.draft,
+        assets=len({item.asset.id for item in plan.items}),
+        planned={str(state): count for state, count in plan.counts().items()},
+        estimate_usd=plan.total.cost.estimate,
+        dry_run=True,
+        generated=0,
+        cached=0,
+        refinished=0,
+        failed=0,
+        collected=0,
+        cost_usd=Decimal(0),
+        unpriced=0,
+        elapsed_s=0.0,
+        gallery=None,
+        index=None,
+        latest=None,
+        published=False,
+        store=store,
+        failures=(),
+        stopped=None,
+        exit_code=0,
+    )
 
 
 def build_report(
@@ -95,6 +186,7 @@ def build_report(
         draft=batch.endpoint.draft,
         assets=len({item.asset.id for item in plan.items}),
         planned={str(state): count for state, count in plan.counts().items()},
+        estimate_usd=plan.total.cost.estimate,
         generated=len(fresh),
         cached=len(there),
         shared=sum(o.good and o.followed for o in outcomes),

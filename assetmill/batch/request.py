@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from assetmill.batch.context import Batch
+from assetmill.batch.sharing import BACKFILL
 from assetmill.errors import WorkflowError
 from assetmill.guides import draw
 from assetmill.ledger import Intent
@@ -50,7 +51,8 @@ async def build_request(batch: Batch, item: PlanItem, made: Generation, one: Try
     bound: BoundGraph = bind(workflow, parameters, prefix=one.attempt_id)
     ensure_sound(bound, batch.library.contract)
     execution_ms, ttl_ms = batch.limits
-    return JobRequest(one.attempt_id, bound.graph, bound.outputs, pictures, execution_ms, ttl_ms)
+    low = batch.priority == BACKFILL
+    return JobRequest(one.attempt_id, bound.graph, bound.outputs, pictures, execution_ms, ttl_ms, low_priority=low)
 
 
 async def _input_image(batch: Batch, item: PlanItem, made: Generation) -> bytes:
@@ -58,7 +60,8 @@ async def _input_image(batch: Batch, item: PlanItem, made: Generation) -> bytes:
         return await batch.raws.of(item.asset.references[0])
     if made.guide is None:
         raise WorkflowError(f"workflow {made.workflow} needs a picture, and {item.label} has no guide")
-    return await asyncio.to_thread(draw, made.guide)
+    async with batch.drawing:
+        return await asyncio.to_thread(draw, made.guide)
 
 
 def intent_of(batch: Batch, item: PlanItem, made: Generation, request: JobRequest, *, one: Try, try_no: int) -> Intent:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from assetmill.batch.admission import Pass
+from assetmill.batch.budget import check_budget
 from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.finish import refinish
 from assetmill.batch.follow import follow
@@ -27,6 +28,7 @@ from assetmill.errors import (
     LedgerError,
     ProviderRefused,
     QueueStalled,
+    Refused,
     StorageError,
 )
 from assetmill.ledger import Output
@@ -44,6 +46,9 @@ class Steps:
     async def settle(self, batch: Batch) -> int:
         """Settle what earlier runs left open."""
         return await settle_for_run(batch)
+
+    async def planned(self, batch: Batch, plan: Plan) -> None:
+        """Told what the plan is, before anything is sent."""
 
     async def generate(self, batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
         """Make one picture."""
@@ -83,6 +88,7 @@ async def run_batch(batch: Batch, selection: Selection, channel: str, steps: Ste
         steps: how the steps are carried out.
 
     Raises:
+        BudgetExceeded: the plan costs more than the run may, or nobody knows what; nothing was sent.
         LedgerError, StorageError: the books or the store failed; nothing is half published.
     """
     state = "failed"
@@ -92,6 +98,9 @@ async def run_batch(batch: Batch, selection: Selection, channel: str, steps: Ste
         state = "interrupted"
         with suppress(LedgerError, StorageError):  # what is not withdrawn stays open, for whoever settles
             await asyncio.shield(withdraw_queued(batch))
+        raise
+    except Refused:
+        state = "stopped"
         raise
     else:
         state = "stopped" if batch.ended else "finished"
@@ -123,6 +132,8 @@ async def _steps(batch: Batch, selection: Selection, channel: str, steps: Steps)
     batch.progress.phase("planning")
     await asyncio.to_thread(read_before, batch, channel)
     plan, history = await plan_batch(batch, selection)
+    await steps.planned(batch, plan)
+    check_budget(plan, batch.budget_usd)
     _start(batch, plan, history)
     await _make(batch, plan, history, steps)
     if isinstance(batch.ended, LedgerError | StorageError):

@@ -48,6 +48,7 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
         ledger = await asyncio.to_thread(Ledger.open, settings.ledger_url)
         stack.callback(ledger.close)
         await asyncio.to_thread(_try_to_write, store, run_id)
+        shared = not _started_here(endpoint)
         endpoint = await stack.enter_async_context(_running(endpoint, settings))
         progress, owner = new_progress(), new_owner(settings, run_id)
         provider = new_provider(endpoint, settings, clock, progress)
@@ -69,6 +70,7 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
             strip=settings.strip_provenance,
             priority=request.priority,
             budget_usd=request.budget_usd,
+            shared=shared,
             raws=RawImages(store),
             resend_unknown=settings.resend_unknown if endpoint.paid else NO_LIMIT,
         )
@@ -93,10 +95,15 @@ def _try_to_write(store: Store, run_id: str) -> None:
     store.delete(key)
 
 
+def _started_here(endpoint: Endpoint) -> bool:
+    """Whether the run starts the endpoint itself; it is nobody else's then."""
+    return endpoint.draft and not endpoint.url
+
+
 @asynccontextmanager
 async def _running(endpoint: Endpoint, settings: Settings) -> AsyncIterator[Endpoint]:
     """The endpoint itself; a draft endpoint without an address is started for the length of the block."""
-    if not endpoint.draft or endpoint.url:
+    if not _started_here(endpoint):
         yield endpoint
         return
     log = settings.home / "draft-endpoint.log"

@@ -18,7 +18,7 @@ from assetmill.batch.settle import carry_on, claim_of
 from assetmill.batch.still_open import StillOpen, Why, ask_why, in_words, still_open
 from assetmill.clock import Clock
 from assetmill.errors import LedgerError, ProviderRefused, StorageError, UsageError
-from assetmill.ledger import Ledger, OpenAttempt, Owner, place_of_this_process
+from assetmill.ledger import Ledger, OpenAttempt, Owner, is_gone, place_of_this_process
 from assetmill.providers.endpoints import Endpoint, endpoint_of
 from assetmill.providers.runpod import RunPodProvider
 from assetmill.settings import Settings
@@ -182,6 +182,40 @@ async def settle_for_run(batch: Batch) -> int:
         batch.progress.say(f"attempt {attempt_id} stays open: {why}")
     await asyncio.to_thread(_let_go, batch, result)
     return result.settled
+
+
+async def settle_strays(batch: Batch) -> int:
+    """Settle, beside a run's own work, what is nobody's at its endpoint: jobs of killed runs, and such left open.
+
+    Their pictures are kept, and their slots become free for those who share the endpoint. What cannot be settled is
+    let go again. Returns how many were settled.
+
+    Raises:
+        LedgerError, StorageError: once all have been tried.
+    """
+    attempts = await asyncio.to_thread(batch.ledger.open_attempts)
+    strays = {one.attempt_id: one for one in attempts if _stray(batch, one)}
+    batch.in_hand |= strays.keys()
+    try:
+        async with AsyncExitStack() as stack:
+            desks = Desks(
+                batch.settings, batch.owner, batch.ledger, batch.store, batch.clock, batch.progress, stack,
+                {batch.endpoint.url: batch},
+            )  # fmt: skip
+            result = await settle_attempts(desks, list(strays.values()), wait=True)
+        for attempt_id in result.remaining:
+            await asyncio.to_thread(batch.ledger.let_go, attempt_id, batch.owner.id, batch.clock.now())
+    finally:
+        batch.in_hand -= strays.keys()
+    return result.settled
+
+
+def _stray(batch: Batch, attempt: OpenAttempt) -> bool:
+    """Whether an open attempt at the run's endpoint is not this run's own, and nobody else's either."""
+    if attempt.endpoint_url != batch.endpoint.url or attempt.attempt_id in batch.in_hand:
+        return False
+    void = attempt.claimed_until is None or attempt.claimed_until <= batch.clock.now()
+    return attempt.owner != batch.owner.id and (attempt.owner is None or void or is_gone(attempt.owner_place))
 
 
 def _let_go(batch: Batch, result: Settled) -> None:

@@ -7,6 +7,7 @@ from assetmill.ledger.book import Ledger
 from assetmill.ledger.claims import Claim, Owner, is_gone, place_of_this_process
 from assetmill.ledger.receipts import Receipt, read_receipt, write_receipt
 from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter
+from assetmill.ledger.seats import Seat, Seats
 from assetmill.ledger.values import (
     NO_FACTS,
     OPEN_STATUSES,
@@ -36,6 +37,8 @@ __all__ = [
     "Receipt",
     "RowFilter",
     "Run",
+    "Seat",
+    "Seats",
     "Settlement",
     "Status",
     "is_gone",

@@ -2,31 +2,33 @@
 
 Whoever sends a paid request calls `intend` before it, `submitted` right after the answer, `collected`
 when the raw images are stored, and `settle` once. Every method is one short transaction and may be called
-from any thread. A settled row never changes again, whoever asks; no attempt is ever deleted. With `by`, a step
-succeeds only while the attempt is that owner's: of two processes that settle it, one does. The ledger knows
-no prices, no provider and no store: it writes down what it is told.
+from any thread; a database server that restarts meanwhile is waited for. A settled row never changes again,
+whoever asks; no attempt is ever deleted. With `by`, a step succeeds only while the attempt is that owner's: of two
+processes that settle it, one does. The ledger knows no prices, no provider and no store: it writes down what it is
+told. What it can be asked stands in `questions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy import and_, insert, or_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
 from assetmill.errors import ClaimLost, LedgerError
 from assetmill.ledger import reads
+from assetmill.ledger.again import once, repeatable
 from assetmill.ledger.claims import Claim
 from assetmill.ledger.codec import write_map, write_outputs
 from assetmill.ledger.engine import Database, is_sqlite, open_engine
 from assetmill.ledger.forgetting import forget_finishes
-from assetmill.ledger.receipts import LEARNED_LATER, Receipt, Row, attempt_of
-from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter
+from assetmill.ledger.questions import Questions
+from assetmill.ledger.receipts import LEARNED_LATER, Receipt, attempt_of
 from assetmill.ledger.schema import upgrade
+from assetmill.ledger.seats import Seats
 from assetmill.ledger.tables import attempts, finishes, runs
 from assetmill.ledger.values import (
     NO_FACTS,
@@ -44,7 +46,9 @@ from assetmill.ledger.writes import (
     change,
     claimed,
     described,
+    dialect_of,
     final,
+    hold,
     known,
     note_late_job,
     plain,
@@ -63,23 +67,21 @@ MAX_SEED = 2**53 - 1
 UNFINISHED = "running"
 
 
-class Ledger:
+class Ledger(Questions):
     """An open ledger. Make one with `Ledger.open`, close it when done; it is also a context manager."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, wait: Callable[[float], object] | None = None) -> Self:
         """Open a ledger, creating or upgrading its tables.
 
         Args:
             url: `sqlite:////path/ledger.db`, or `postgresql+psycopg://...` for several machines.
+            wait: lets this many seconds pass in the calling thread, while a server that was there has gone away.
 
         Raises:
             LedgerError: it cannot be reached or written, it is no database, or it is newer than this code.
         """
-        database = Database(open_engine(url))
+        database = Database(open_engine(url), wait)
         try:
             upgrade(database)
         except BaseException:
@@ -104,6 +106,12 @@ class Ledger:
         """Where the ledger is, password hidden."""
         return self._database.engine.url.render_as_string(hide_password=True)
 
+    @property
+    def seats(self) -> Seats:
+        """Which runs share an endpoint now."""
+        return Seats(self._database)
+
+    @once
     def begin_run(self, run: Run) -> None:
         """Write down that a run has begun.
 
@@ -114,6 +122,7 @@ class Ledger:
             refuse_duplicate(connection, runs, runs.c.run_id == run.run_id, f"run {run.run_id}")
             connection.execute(insert(runs).values(**plain(run), state=UNFINISHED))
 
+    @repeatable
     def end_run(self, run_id: str, *, state: str, ended_at: datetime, kept: int, failed: int, cached: int) -> None:
         """Write down how a run ended; a resumed run may end again.
 
@@ -133,6 +142,7 @@ class Ledger:
             if connection.execute(update(runs).where(runs.c.run_id == run_id).values(ending)).rowcount != 1:
                 raise LedgerError(f"no run {run_id} in the ledger")
 
+    @once
     def intend(self, intent: Intent, claim: Claim | None = None, *, most_unknown: int | None = None) -> None:
         """Commit an attempt, status submitting. The paid request may leave only after this returns.
 
@@ -165,6 +175,7 @@ class Ledger:
                 refuse_unknown(connection, intent, most_unknown)
             connection.execute(insert(attempts).values(row | claimed(claim)))
 
+    @repeatable
     def claim(self, attempt_id: str, claim: Claim, *, now: datetime, gone: str | None = None) -> bool:
         """Take an open attempt over from nobody, from an owner whose time is up, or from `gone`.
 
@@ -180,12 +191,14 @@ class Ledger:
         with self._database.write() as connection:
             return take_over(connection, attempt_id, claim, now, gone)
 
+    @repeatable
     def renew(self, claim: Claim) -> int:
         """Make all open attempts of an owner good for longer, and return how many there are."""
         mine = and_(attempts.c.owner == claim.owner, attempts.c.status.in_(OPEN_STATUSES))
         with self._database.write() as connection:
             return connection.execute(update(attempts).where(mine).values(claimed_until=claim.until)).rowcount
 
+    @repeatable
     def confirm(self, attempt_id: str, claim: Claim) -> None:
         """Renew the claim of an attempt that is about to be sent, however old it is, unless somebody has taken it.
 
@@ -198,6 +211,7 @@ class Ledger:
             if connection.execute(fresh.values(claimed(claim))).rowcount != 1:
                 raise ClaimLost(f"attempt {attempt_id} was taken over before it was sent")
 
+    @repeatable
     def let_go(self, attempt_id: str, owner: str, at: datetime) -> None:
         """Give up the claim on one open attempt, so that others may settle it."""
         one = and_(attempts.c.attempt_id == attempt_id, attempts.c.owner == owner)
@@ -205,12 +219,14 @@ class Ledger:
             mine = update(attempts).where(one, attempts.c.status.in_(OPEN_STATUSES))
             connection.execute(mine.values(owner=None, claimed_until=at))
 
+    @repeatable
     def release(self, owner: str, at: datetime) -> None:
         """Give up all claims of an owner, so that others need not wait for their time to be up."""
         mine = and_(attempts.c.owner == owner, attempts.c.status.in_(OPEN_STATUSES))
         with self._database.write() as connection:
             connection.execute(update(attempts).where(mine).values(owner=None, claimed_until=at))
 
+    @repeatable
     def submitted(self, attempt_id: str, *, job_id: str, at: datetime, by: str | None = None) -> None:
         """Commit the endpoint's job id, right after its answer. Saying the same twice is fine.
 
@@ -224,6 +240,7 @@ class Ledger:
         again = and_(attempts.c.status == Status.SUBMITTED, attempts.c.job_id == job_id)
         values = {"status": Status.SUBMITTED, "job_id": job_id, "submitted_at": at}
         with self._database.write() as connection:
+            hold(connection, attempt_id)  # settled by another in between, the job id would be lost
             late = by is not None and note_late_job(connection, attempt_id, job_id)
             if not late:
                 change(connection, attempt_id, or_(fresh, again), values, None)
@@ -231,6 +248,7 @@ class Ledger:
         if late or (by is not None and owner != by):
             raise ClaimLost(f"attempt {attempt_id} is looked after by {owner} now", job_id=job_id)
 
+    @repeatable
     def collected(
         self, attempt_id: str, *, outputs: tuple[Output, ...], at: datetime, facts: Facts = NO_FACTS,
         by: str | None = None,
@@ -255,6 +273,7 @@ class Ledger:
         with self._database.write() as connection:
             change(connection, attempt_id, allowed, values, by)
 
+    @once
     def settle(self, attempt_id: str, settlement: Settlement, *, by: str | None = None) -> None:
         """Commit the final row. Of two processes that try, one succeeds.
 
@@ -267,6 +286,7 @@ class Ledger:
         with self._database.write() as connection:
             change(connection, attempt_id, _from(settlement.status), final(settlement), by)
 
+    @repeatable
     def receipt(self, attempt_id: str, settlement: Settlement, *, by: str | None = None) -> Receipt:
         """The receipt of an attempt as it will be once it is settled like this; changes nothing.
 
@@ -279,6 +299,7 @@ class Ledger:
             attempt, run, finished = reads.whole(connection, attempt_id)
         return Receipt(attempt_of(attempt | final(settlement)), run, tuple(finished))
 
+    @once
     def settle_as(self, receipt: Receipt, *, by: str | None = None) -> None:
         """Commit the final row that a receipt holds, for an attempt whose receipt was stored first.
 
@@ -292,6 +313,7 @@ class Ledger:
             told = {n: v for n, v in receipt.attempt.items() if n not in LEARNED_LATER or v not in (None, "{}")}
             change(connection, receipt.attempt_id, attempts.c.status.in_(OPEN_STATUSES), told, by)
 
+    @once
     def restore(self, receipt: Receipt) -> bool:
         """Put back what a receipt holds and the books do not; an open attempt becomes settled by it.
 
@@ -304,6 +326,7 @@ class Ledger:
         with self._database.write() as connection:
             restore_row(connection, runs, receipt.run, ("run_id",))
             new = restore_row(connection, attempts, receipt.attempt, ("attempt_id",))
+            hold(connection, receipt.attempt_id)
             if not new and not require_attempt(connection, receipt.attempt_id).settled:
                 change(connection, receipt.attempt_id, attempts.c.status.in_(OPEN_STATUSES), receipt.attempt, None)
                 new = True
@@ -311,6 +334,7 @@ class Ledger:
                 restore_row(connection, finishes, finish, ("attempt_id", "finish_fingerprint"))
         return new
 
+    @repeatable
     def record_finish(self, finish: Finish) -> None:
         """Commit the finished files of an attempt; the same finish fingerprint replaces what stood there.
 
@@ -323,14 +347,14 @@ class Ledger:
             "quality": write_map(finish.quality),
         }
         keys = ["attempt_id", "finish_fingerprint"]
-        dialect = sqlite if is_sqlite(self._database.engine) else postgresql
-        upsert = dialect.insert(finishes).values(row)
         rest = {name: value for name, value in row.items() if name not in keys}
         with self._database.write() as connection:
             require_run(connection, finish.run_id)
             require_attempt(connection, finish.attempt_id)
+            upsert = dialect_of(connection).insert(finishes).values(row)
             connection.execute(upsert.on_conflict_do_update(index_elements=keys, set_=rest))
 
+    @repeatable
     def forget_finishes(self, keys: Collection[str]) -> int:
         """Forget finishes that name any of these keys, before their files are deleted: they can be made again for free.
 
@@ -339,96 +363,6 @@ class Ledger:
         """
         with self._database.write() as connection:
             return forget_finishes(connection, keys)
-
-    def pictures(self, game: str) -> list[Picture]:
-        """Read every attempt of a game that has a stored picture, kept or rejected.
-
-        Oldest first, so that the last of a fingerprint is the newest.
-        """
-        with self._database.read() as connection:
-            return reads.pictures(connection, game)
-
-    def details(self, game: str) -> dict[str, Details]:
-        """Read what these pictures were made of and where their raw images lie: attempt id -> details."""
-        with self._database.read() as connection:
-            return reads.details(connection, game)
-
-    def open_attempts(self, *, game: str | None = None) -> list[OpenAttempt]:
-        """Read the attempts that have no end yet, oldest first; of one game, if given."""
-        with self._database.read() as connection:
-            return reads.open_attempts(connection, game=game)
-
-    def open_attempt(self, attempt_id: str) -> OpenAttempt | None:
-        """Read an attempt that has no end yet; None if it has one, or is not there."""
-        with self._database.read() as connection:
-            return next(iter(reads.open_attempts(connection, attempt_id=attempt_id)), None)
-
-    def finishes(self, game: str) -> dict[tuple[str, str], Finish]:
-        """Read the finishes of a game: (attempt id, finish fingerprint) -> finish."""
-        with self._database.read() as connection:
-            return reads.finishes_of(connection, game)
-
-    def verdicts(self, game: str) -> dict[tuple[str, str], str | None]:
-        """Read what the checks said of each finish: (attempt id, finish fingerprint) -> why it was rejected, or None.
-
-        A tenth of the time of `finishes`; all that a plan asks of a picture that is there.
-        """
-        with self._database.read() as connection:
-            return reads.verdicts(connection, game)
-
-    def tries(self, fingerprint: str) -> int:
-        """Count the attempts that were made at a generation fingerprint so far, whatever became of them."""
-        with self._database.read() as connection:
-            return reads.tries(connection, fingerprint)
-
-    def unknowns(self, game: str) -> dict[str, int]:
-        """Count, by generation fingerprint, the attempts of a game whose outcome nobody knows."""
-        with self._database.read() as connection:
-            return reads.unknowns(connection, game)
-
-    def attempt(self, attempt_id: str) -> dict[str, Any]:
-        """Read one row of the results table.
-
-        Raises:
-            LedgerError: no such attempt.
-        """
-        with self._database.read() as connection:
-            require_attempt(connection, attempt_id)
-            return reads.whole(connection, attempt_id)[0]
-
-    def finish_rows(self) -> list[Row]:
-        """Read all finishes as rows, for an audit."""
-        with self._database.read() as connection:
-            return reads.finish_rows(connection)
-
-    def history(self, workflow: str, *, draft: bool = False) -> list[tuple[int, int, int]]:
-        """Read how long jobs of a workflow took: (width, height, execution_ms), the newest 1,000, newest first.
-
-        Only attempts that made a picture count; drafts and real ones are never mixed.
-        """
-        with self._database.read() as connection:
-            return reads.history(connection, workflow, draft=draft)
-
-    def rows(self, where: RowFilter = EVERYTHING, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Read attempts for a report, in the order in which they were intended.
-
-        Args:
-            where: which attempts.
-            columns: names of columns of the attempts table; empty is all of them.
-
-        Returns:
-            Column name -> value; times are aware UTC, money Decimal or None, JSON columns text.
-
-        Raises:
-            LedgerError: no such column.
-        """
-        with self._database.read() as connection:
-            return reads.rows(connection, where, columns)
-
-    def runs(self, game: str | None = None) -> list[dict[str, Any]]:
-        """Read the runs, of one game if given, oldest first: column name -> value."""
-        with self._database.read() as connection:
-            return reads.all_runs(connection, game)
 
 
 def _from(status: Status) -> ColumnElement[bool]:

@@ -2,22 +2,24 @@
 
 SQLite (one machine, the default) runs in WAL mode with synchronous=FULL, and a writing transaction takes
 its lock when it begins: a deferred one finds out too late that somebody else was first. PostgreSQL serves
-several machines by URL. An in-memory database is refused, because the ledger exists to outlive a crash.
-No transaction may stay open while anything but the database is waited for.
+several machines by URL: it lets writers in side by side, so whoever must be alone takes a lock; a server that
+goes away for a moment is waited for, and what it took back is done again. An in-memory database is refused,
+because the ledger exists to outlive a crash. No transaction may stay open while anything but the database is
+waited for.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from assetmill.errors import LedgerError
 
@@ -25,6 +27,16 @@ BUSY_TIMEOUT_MS = 30_000
 WAL_TRIES = 50
 READ_ONLY = "assetmill_read_only"
 WHERE = "set ASSETMILL_LEDGER_URL to sqlite:////absolute/path/ledger.db or postgresql+psycopg://host/database"
+POSTGRES_NAMES = frozenset({"postgres", "postgresql", "postgresql+asyncpg"})
+"""How others write the address of a PostgreSQL: Prefect names another driver for the same server."""
+
+CONNECTING: Final[Mapping[str, str]] = {"application_name": "assetmill", "connect_timeout": "10"}
+SESSION: Final = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'"
+"""As long as SQLite waits; and what a machine that went away in mid-transaction had locked is free after a minute."""
+
+WAITS_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 7.0)
+"""Pauses before a server that has gone away is asked again, 30 s together: a restart takes a few."""
+
 HINTS = (
     ("not a database", "the file is something else: move it away, or name another file in ASSETMILL_LEDGER_URL"),
     ("malformed", "the file is damaged: keep a copy, and restore it from a backup"),
@@ -32,15 +44,32 @@ HINTS = (
     ("locked", "another process has held the ledger for 30 s: end it, or wait"),
     ("readonly", "the file or its folder may not be written to"),
     ("unable to open", "the file or its folder cannot be opened or written to"),
+    ("lock timeout", "another process has held the ledger for 30 s: end it, or wait"),
+    ("password authentication", "user or password in ASSETMILL_LEDGER_URL is wrong"),
+    ("permission denied", "the ledger's user must own its database, or be granted CREATE on its schema"),
+    ("read-only transaction", "ASSETMILL_LEDGER_URL names a standby: name the server that takes writes"),
+    ("too many clients", "every run holds a few connections: raise max_connections of the server"),
+    ("connection slots", "every run holds a few connections: raise max_connections of the server"),
+    ("does not exist", "create it on the server first, or name another one in ASSETMILL_LEDGER_URL"),
+    ("duplicate key", "ids are used once: another process was first"),
+    ("resolve host", "is the name of the server in ASSETMILL_LEDGER_URL right?"),
+    ("no space left", "make room on the server's disk"),
     ("connection", "is the database server up, and is ASSETMILL_LEDGER_URL right?"),
 )
 
 
 class Database:
-    """An engine and the two kinds of transaction that the ledger makes. Safe to share between threads."""
+    """An engine and the two kinds of transaction that the ledger makes. Safe to share between threads.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: the way to the database.
+        wait: lets this many seconds pass in the calling thread.
+    """
+
+    def __init__(self, engine: Engine, wait: Callable[[float], object] | None = None) -> None:
         self.engine = engine
+        self._wait = wait or threading.Event().wait
+        self._reached = False
         # Threads of one process queue here in order; SQLite itself makes them poll for the lock.
         self._turn: AbstractContextManager[Any] = threading.Lock() if is_sqlite(engine) else nullcontext()
 
@@ -51,20 +80,38 @@ class Database:
         Raises:
             LedgerError: the database refused or cannot be reached.
         """
-        with self._turn, ledger_errors(), self.engine.begin() as connection:
+        with self._turn, ledger_errors(), self._connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Run a short transaction that only reads; on SQLite it waits for no writer.
+        """Run a short transaction that only reads, and sees one moment of the database; it waits for no writer.
 
         Raises:
             LedgerError: the database cannot be read.
         """
-        with ledger_errors(), self.engine.connect() as connection:
-            connection.execution_options(**{READ_ONLY: True})
+        with ledger_errors(), self._connect() as connection:
+            if is_sqlite(self.engine):
+                connection.execution_options(**{READ_ONLY: True})
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
                 yield connection
+
+    def _connect(self) -> Connection:
+        """A connection; a server that was there before is waited for, one that never was is not."""
+        waits = iter(WAITS_S if self._reached and not is_sqlite(self.engine) else ())
+        while True:
+            try:
+                connection = self.engine.connect()
+            except OperationalError:
+                pause_s = next(waits, None)
+                if pause_s is None:
+                    raise
+                self._wait(pause_s)
+            else:
+                self._reached = True
+                return connection
 
 
 def open_engine(url: str) -> Engine:
@@ -82,12 +129,7 @@ def open_engine(url: str) -> Engine:
         engine = create_engine(parsed, hide_parameters=True)
         _prepare_sqlite(engine)
         return engine
-    try:
-        return create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
-    except (ImportError, NoSuchModuleError) as error:
-        raise LedgerError(
-            f"the ledger's database driver cannot be loaded: {error}", hint="pip install 'psycopg[binary]'"
-        ) from error
+    return _postgres_engine(parsed)
 
 
 def _parse(url: str) -> URL:
@@ -95,12 +137,14 @@ def _parse(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # the text is not repeated: it may hold a password
         raise LedgerError("ASSETMILL_LEDGER_URL is not a database URL", hint=WHERE) from None
+    if parsed.drivername in POSTGRES_NAMES:
+        parsed = parsed.set(drivername="postgresql+psycopg")
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise LedgerError(f"a ledger cannot be kept in {backend!r}", hint=WHERE)
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise LedgerError("an in-memory ledger would forget what was paid for", hint=WHERE)
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+    return parsed
 
 
 def _make_folder(url: URL) -> None:
@@ -109,6 +153,26 @@ def _make_folder(url: URL) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LedgerError(f"the ledger's folder cannot be made: {folder} ({error.strerror})", hint=WHERE) from error
+
+
+def _postgres_engine(url: URL) -> Engine:
+    """Transactions see what others have committed by each statement: a check behind a lock relies on that."""
+    ours = {name: value for name, value in CONNECTING.items() if name not in url.query}
+    try:
+        engine = create_engine(
+            url, hide_parameters=True, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=ours
+        )
+    except (ImportError, NoSuchModuleError) as error:
+        raise LedgerError(
+            f"the ledger's database driver cannot be loaded: {error}", hint="pip install 'psycopg[binary]'"
+        ) from error
+
+    @event.listens_for(engine, "connect")
+    def connected(dbapi_connection: Any, _record: object) -> None:
+        dbapi_connection.execute(SESSION)
+        dbapi_connection.commit()
+
+    return engine
 
 
 def _prepare_sqlite(engine: Engine) -> None:

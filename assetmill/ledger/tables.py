@@ -1,8 +1,8 @@
 """The ledger's tables, as the newest schema has them.
 
 `attempts` is the results table: one row per request that may cost money, never deleted, final once
-settled. `runs` and `finishes` hang on it. A change here needs a migration that only adds; a test
-compares these tables with what the migrations make.
+settled. `runs` and `finishes` hang on it; `seats` says which runs share an endpoint now, and is no record of
+anything. A change here needs a migration that only adds; a test compares these tables with what the migrations make.
 """
 
 from __future__ import annotations
@@ -115,4 +115,19 @@ finishes = Table(
     Column("inputs", Text, nullable=False),  # canonical JSON
     Column("quality", Text, nullable=False),  # JSON
     Column("finished_at", UtcDateTime, nullable=False),
+)
+
+seats = Table(
+    "seats",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("limit_name", String(200), nullable=False, index=True),
+    Column("priority", String(16), nullable=False),
+    Column("wants", Integer, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("leases", Text, nullable=False),  # JSON
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("served_at", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
 )

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Table, and_, func, insert, or_, select, text, true, update
+from sqlalchemy import Connection, Table, and_, func, or_, select, text, true, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
 from assetmill.errors import AlreadyTaken, BlankImage, ClaimLost, LedgerError, OutcomeUnknown, UnknownTooOften
@@ -70,6 +71,11 @@ def claimed(claim: Claim | None) -> dict[str, Any]:
     if claim is None:
         return {}
     return {"owner": claim.owner, "owner_place": claim.place, "claimed_until": claim.until}
+
+
+def hold(connection: Connection, attempt_id: str) -> None:
+    """Let nobody else change an attempt until the transaction ends; a writing one of SQLite is alone as it is."""
+    connection.execute(select(attempts.c.attempt_id).where(attempts.c.attempt_id == attempt_id).with_for_update())
 
 
 def change(
@@ -238,8 +244,10 @@ def without_secrets(url: str) -> str:
 
 def restore_row(connection: Connection, table: Table, row: Mapping[str, Any], keys: tuple[str, ...]) -> bool:
     """Insert a row unless its keys are there; says whether it was inserted."""
-    same = and_(*(table.c[key] == row[key] for key in keys))
-    if connection.execute(select(table.c[0]).where(same)).first() is not None:
-        return False
-    connection.execute(insert(table).values(dict(row)))
-    return True
+    statement = dialect_of(connection).insert(table).values(dict(row)).on_conflict_do_nothing(index_elements=keys)
+    return connection.execute(statement.returning(table.c[0])).first() is not None
+
+
+def dialect_of(connection: Connection) -> Any:
+    """Where the statements are that SQLite and PostgreSQL both know, and each has its own words for."""
+    return sqlite if connection.dialect.name == "sqlite" else postgresql

@@ -46,6 +46,7 @@ class JobRequest:
         images: input images.
         execution_timeout_ms: the endpoint ends the job after this long on a worker.
         ttl_ms: the endpoint drops the job after this long since submission, whatever its state.
+        low_priority: the endpoint starts no worker for the job; it takes what a worker that is there has time for.
     """
 
     attempt_id: str
@@ -54,6 +55,7 @@ class JobRequest:
     images: tuple[InputImage, ...] = ()
     execution_timeout_ms: int = 600_000
     ttl_ms: int = 86_400_000
+    low_priority: bool = False
 
 
 @dataclass(frozen=True, slots=True)

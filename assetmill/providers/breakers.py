@@ -180,6 +180,14 @@ class Breakers:
             return Wait(f"the first job of workflow {workflow} is out, and nothing else of it before it came back good")
         return Go()
 
+    def room(self, workflow: str, waiting: int) -> int:
+        """How many of a workflow's waiting jobs could be sent at once, as things stand. Asking changes nothing."""
+        canary = self._canary(workflow)
+        if self._stopped is not None or canary.dead is not None or canary.out:
+            return 0
+        sure = canary.proven and self._workers.guard is _Guard.CLOSED
+        return waiting if sure else min(waiting, 1)
+
     def sent(self, workflow: str) -> None:
         """A job is on its way, after a Go and before anything else is asked."""
         self._out += 1

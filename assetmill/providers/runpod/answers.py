@@ -58,7 +58,9 @@ def request_body(request: JobRequest) -> dict[str, Any]:
     payload: dict[str, Any] = {"workflow": dict(request.graph), "assetmill_attempt": request.attempt_id}
     if images:
         payload["images"] = images
-    policy = {"executionTimeout": request.execution_timeout_ms, "ttl": request.ttl_ms}
+    policy: dict[str, Any] = {"executionTimeout": request.execution_timeout_ms, "ttl": request.ttl_ms}
+    if request.low_priority:
+        policy["lowPriority"] = True
     return {"input": payload, "policy": policy}
 
 

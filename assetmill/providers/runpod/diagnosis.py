@@ -3,9 +3,8 @@
 From /health, and where there is a key from RunPod's management API, which alone knows the maximum of workers
 and what each worker is at. A lack of capacity and a crashing container look the same to a waiting job; a fatal
 diagnosis means that waiting longer cannot help, and a crash is one only when it lasts. A diagnosis never raises,
-and is made at most every 15 s for however many jobs that wait. The key goes to the endpoint's own management
-address and nowhere else.
-Source: docs.runpod.io, serverless/workers/overview and api-reference-v2/serverless.
+and is made at most every 15 s for however many jobs that wait.
+Source: docs.runpod.io, serverless/workers/overview.
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ import httpx
 from assetmill.clock import Clock
 from assetmill.errors import NotDelivered, ProviderRefused
 from assetmill.providers.endpoints import Endpoint
-from assetmill.providers.runpod.api import ASIDE_S, JobApi, json_object
+from assetmill.providers.runpod.api import JobApi
 from assetmill.providers.runpod.limits import Shared
+from assetmill.providers.runpod.management import ask, count, most_workers, part
 
 KEPT_S = 15.0
 LONGEST_S = 1e9  # JSON numbers may be of any size
@@ -193,18 +193,17 @@ class Doctor:
 
     async def _diagnose(self) -> Diagnosis:
         health = await self._health()
-        rows = _rows(await self._ask("/workers"))
-        settings = await self._ask("")
-        max_workers = _count(_part(settings, "workers").get("max"))
+        rows = _rows(await ask(self._client, self._endpoint, "/workers"))
+        max_workers = await most_workers(self._client, self._endpoint)
         workers = _by_status(rows) if rows is not None else _counts(health.get("workers"))
         if workers is None and max_workers != 0:
             return explain(None)
         workers = workers or {}
-        jobs = _part(health, "jobs")
+        jobs = part(health, "jobs")
         fleet = Fleet(
             workers,
-            in_queue=_count(jobs.get("inQueue")),
-            in_progress=_count(jobs.get("inProgress")),
+            in_queue=count(jobs.get("inQueue")),
+            in_progress=count(jobs.get("inProgress")),
             max_workers=max_workers,
             starting_s=max(self._starting_s(workers), _oldest_start_s(rows or ())),
             gpus=_gpus(rows or ()),
@@ -235,20 +234,6 @@ class Doctor:
         except (NotDelivered, ProviderRefused):
             return {}
 
-    async def _ask(self, path: str) -> Mapping[str, Any]:
-        """GET from the management API; empty where there is none, or it does not answer as it should."""
-        endpoint = self._endpoint
-        if not endpoint.management_url or not endpoint.id:
-            return {}
-        key = endpoint.key.get_secret_value() if endpoint.key else None
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        url = f"{endpoint.management_url}/serverless/{endpoint.id}{path}"
-        try:
-            response = await self._client.get(url, headers=headers, timeout=ASIDE_S, follow_redirects=False)
-        except httpx.HTTPError:
-            return {}
-        return (json_object(response) or {}) if response.is_success else {}
-
 
 def _waits(why: str) -> str:
     return f"the job waits in the queue: {why}"
@@ -268,20 +253,11 @@ def _minutes(seconds: float) -> str:
     return f"the oldest for {minutes} min" if minutes else "for less than a minute"
 
 
-def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = body.get(name)
-    return part if isinstance(part, Mapping) else {}
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
 def _counts(workers: Any) -> dict[str, int] | None:
     """Worker counts of /health; every field may be missing, and then counts nothing."""
     if not isinstance(workers, Mapping):
         return None
-    return {status: _count(workers.get(status)) or 0 for status in STATUSES}
+    return {status: count(workers.get(status)) or 0 for status in STATUSES}
 
 
 def _rows(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...] | None:

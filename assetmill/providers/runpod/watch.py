@@ -196,7 +196,7 @@ class Watcher:
             return
         diagnosis = await self.diagnose()
         if diagnosis.fatal or queued_s > self.stall_s:
-            raise QueueStalled(diagnosis.message, job_id=job.id, hint=diagnosis.hint)
+            raise QueueStalled(diagnosis.message, job_id=job.id, hint=diagnosis.hint, cause=diagnosis.cause)
         if self.notice and diagnosis.message != self.noticed:
             self.noticed = diagnosis.message
             self.notice(f"{diagnosis.message} ({diagnosis.hint})")

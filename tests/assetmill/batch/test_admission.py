@@ -296,3 +296,48 @@ async def test_of_a_thousand_each_has_its_turn_exactly_once_and_none_is_overtake
     assert gate.inside == [name for name in names if name not in cancelled]
     assert gate.window.free
     assert not gate.refused
+
+
+async def test_wants_are_the_jobs_that_are_out_and_the_pictures_that_only_a_slot_is_missing_for(gate):
+    await gate.come("a1", "a2", "a3", "b1")
+    assert gate.inside == ["a1", "b1"]
+    assert gate.admission.wants == 2, "the others wait for their canary"
+    gate.admission.resize(0)
+    await gate.end("a1")
+    assert gate.admission.wants == 3, "b1 is out, and nothing but a slot is missing for a2 and a3"
+    entry = gate.passes["b1"]
+    entry.job_ended()
+    assert (gate.admission.out, gate.admission.wants, gate.admission.ended) == (0, 2, 2)
+    gate.admission.close(Stopped("somebody asked"))
+    assert gate.admission.wants == 0
+
+
+async def test_while_a_canarys_pictures_are_fetched_its_slot_is_still_wanted(gate):
+    await gate.come("a1", "a2", "a3")
+    entry = gate.passes["a1"]
+    entry.job_ended()
+    assert gate.admission.wants == 1
+    entry.came_back("w", None)
+    await settle()
+    assert gate.admission.wants == 2
+    assert gate.inside == ["a1", "a2", "a3"]
+
+
+async def test_slots_that_come_let_somebody_in_and_slots_that_go_cancel_nothing(gate):
+    await gate.prove("a")
+    gate.admission.resize(0)
+    told: list[int] = []
+    gate.admission.on_change(lambda: told.append(gate.admission.wants))
+    await gate.come("a1", "a2", "a3")
+    assert (gate.inside, told) == ([], [1, 2, 3])
+    gate.admission.resize(1)
+    await settle()
+    assert gate.inside == ["a1"]
+    gate.admission.resize(99)
+    await settle()
+    assert gate.inside == ["a1", "a2"], "never more than the whole window"
+    gate.admission.resize(1)
+    await gate.end("a1")
+    assert gate.inside == ["a1", "a2"]
+    await gate.end("a2")
+    assert gate.inside == ["a1", "a2", "a3"]

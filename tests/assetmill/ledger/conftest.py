@@ -1,6 +1,11 @@
-"""A ledger in a real file, and values to write into it."""
+"""A ledger in a real file or on a real PostgreSQL, and values to write into it.
+
+Modules that say `EVERY_DATABASE = True` run on both: they hold what two machines at one ledger could break. With
+LEDGER_DATABASES=all every test of this room does.
+"""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -90,8 +95,21 @@ class Books:
         return next(row for row in self.ledger.rows() if row["attempt_id"] == attempt_id)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    every = os.environ.get("LEDGER_DATABASES") == "all" or getattr(metafunc.module, "EVERY_DATABASE", False)
+    if "ledger_url" in metafunc.fixturenames and every:
+        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def ledger_url(tmp_path: Path) -> str:
+def database(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def ledger_url(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    if database == "postgresql":
+        return str(request.getfixturevalue("postgres").schema_url("ledger"))
     return f"sqlite:///{tmp_path / 'books' / 'ledger.db'}"
 
 

@@ -13,6 +13,7 @@ import pytest
 from assetmill.errors import ClaimLost, LedgerError
 from assetmill.ledger import Claim, Output, Owner, Status, is_gone, place_of_this_process
 
+EVERY_DATABASE = True
 PROGRAM = Path(__file__).parent / "racing_process.py"
 MINUTE = timedelta(minutes=1)
 IMAGE = Output("image", "blobs/ab/ab12.png", "ab12" * 16, 1000, 512, 768)

@@ -97,5 +97,7 @@ def test_killed_while_writing_at_full_speed_loses_no_acknowledged_step(ledger_ur
     with Ledger.open(ledger_url) as ledger:
         kept = {attempt.attempt_id for attempt in ledger.pictures("cloud-hop")}
     assert set(acknowledged) <= kept
+    if not ledger_url.startswith("sqlite"):
+        return
     with closing(sqlite3.connect(tmp_path / "books" / "ledger.db")) as raw:
         assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

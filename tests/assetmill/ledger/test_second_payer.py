@@ -13,6 +13,7 @@ import pytest
 from assetmill.errors import AlreadyTaken, OutcomeUnknown, UnknownTooOften
 from assetmill.ledger import Ledger, Status
 
+EVERY_DATABASE = True
 PROGRAM = Path(__file__).parent / "racing_process.py"
 BRINGS_TO: dict[str, str] = {"submitting": "intend", "submitted": "submit", "collected": "collect", "kept": "keep"}
 

@@ -441,3 +441,22 @@ def test_an_endpoint_at_which_nothing_ever_works_is_paid_for_a_few_times_only(ou
         run.job(error, "w1", workflow)
         sent += 1
     assert sent <= 3 * len(WORKFLOWS)
+
+
+def test_the_room_of_a_workflow_is_one_until_its_canary_came_back_and_none_while_that_is_out(run):
+    room = run.breakers.room
+    assert (room(ENTITY, 9), room(ENTITY, 0)) == (1, 0)
+    run.send()
+    assert room(ENTITY, 9) == 0
+    run.end(GOOD)
+    assert room(ENTITY, 9) == 9
+
+
+def test_asking_for_room_changes_nothing_and_whoever_may_send_no_more_has_none(run):
+    run.job()
+    run.job(ValidationFailed("no such node"), workflow="broken")
+    assert run.breakers.room("broken", 9) == 0
+    for _ in range(2):
+        run.job(WorkerFault("CUDA error"))
+    assert run.breakers.room(ENTITY, 9) == 1, "one probe, when its time has come"
+    assert run.waits() == IDLE_S

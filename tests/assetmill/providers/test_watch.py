@@ -111,6 +111,7 @@ async def test_a_hopeless_queue_ends_the_wait_after_a_minute(script, watcher, ti
     with pytest.raises(QueueStalled, match="crashes") as caught:
         await watcher(BUSY, CRASHING).watch("j1")
     assert caught.value.hint == "mend the image"
+    assert caught.value.cause == CRASHING.cause
     assert 60 < time.seconds < 80
 
 

@@ -1,0 +1,84 @@
+"""How runs share an endpoint: the name of its limit, and the rule by which each run has its share of the window.
+
+The rule is pure and the same for all: runs that see the same seats come to the same shares, and these add up to no
+more than the window. Urgent goes before normal, normal before backfill, and within a priority all have the same
+(max-min fair); nobody who wants a slot waits for another run to end, as long as there are as many slots as runs. No
+rule here takes a job back: a run above its share sends nothing more until enough of its own have ended. See ADR 0013.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from urllib.parse import urlsplit
+
+from assetmill.ledger import Seat
+from assetmill.providers.endpoints import LOOPBACK, Endpoint
+
+URGENT, NORMAL, BACKFILL = "urgent", "normal", "backfill"
+
+
+def limit_name(endpoint: Endpoint) -> str:
+    """Name of the Prefect concurrency limit of an endpoint: `endpoint-<RunPod id>`, or with the address of a local one.
+
+    Raises:
+        ValueError: the endpoint has no address: it is started by a run and shared with nobody.
+    """
+    parts = urlsplit(endpoint.url)
+    if not parts.hostname:
+        raise ValueError(f"endpoint {endpoint.name} has no address, and no limit")
+    return f"endpoint-{endpoint.id}" + (f"@{parts.netloc}" if parts.hostname in LOOPBACK else "")
+
+
+def entitlement(me: Seat, others: Iterable[Seat], window: int, orphans: int) -> int:
+    """Slots that a run may hold.
+
+    Args:
+        me: the run.
+        others: the other runs at this endpoint.
+        window: slots that there are for all.
+        orphans: jobs at the endpoint that no run holds a slot for; as many slots stay empty.
+    """
+    return shares([me, *others], window - orphans)[me.run_id]
+
+
+def shares(seats: Collection[Seat], slots: int) -> dict[str, int]:
+    """Share out slots among runs, by run id; what nobody wants is nobody's.
+
+    First a slot for each run that wants one, urgent before normal, then the rest in rounds: urgent, normal, backfill.
+    Where there are more runs than slots, those go first whose last job ended the longest ago: they take turns.
+    """
+    ranks = [_of(seats, URGENT), _of(seats, NORMAL), _of(seats, BACKFILL)]
+    given = dict.fromkeys((seat.run_id for seat in seats), 0)
+    left = max(0, slots)
+    for rank in ranks[:2]:
+        left = _one_each(rank, given, left)
+    for rank in ranks:
+        left = _in_rounds(rank, given, left)
+    return given
+
+
+def _of(seats: Iterable[Seat], priority: str) -> list[Seat]:
+    """Runs of a priority that want something, the longest there first. A priority that nobody knows is a normal one."""
+    known = (URGENT, BACKFILL)
+    mine = (seat for seat in seats if (seat.priority if seat.priority in known else NORMAL) == priority)
+    return sorted((seat for seat in mine if seat.wants > 0), key=lambda seat: (seat.began_at, seat.run_id))
+
+
+def _one_each(rank: Sequence[Seat], given: dict[str, int], left: int) -> int:
+    waited_longest_first = sorted(rank, key=lambda seat: (seat.served_at, seat.began_at, seat.run_id))
+    for seat in waited_longest_first[:left]:
+        given[seat.run_id] = 1
+    return left - min(left, len(rank))
+
+
+def _in_rounds(rank: Sequence[Seat], given: dict[str, int], left: int) -> int:
+    """A slot at a time to those that want more, those with the fewest first."""
+    while left > 0:
+        hungry = [seat for seat in rank if given[seat.run_id] < seat.wants]
+        if not hungry:
+            return left
+        fewest = min(given[seat.run_id] for seat in hungry)
+        for seat in [seat for seat in hungry if given[seat.run_id] == fewest][:left]:
+            given[seat.run_id] += 1
+            left -= 1
+    return 0
