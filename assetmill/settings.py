@@ -6,6 +6,7 @@ No other module reads the environment. Names that the studio already uses stay a
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -65,8 +66,19 @@ class Settings(BaseSettings):
     store_ca_file: Path | None = Field(None, alias="ASSETMILL_STORE_CA_FILE")
     public_url: str | None = Field(None, alias="ASSETMILL_PUBLIC_URL")
 
+    submissions_folder: Path | None = Field(None, alias="ASSETMILL_SUBMISSIONS_FOLDER")
+    submission_quiet_s: Annotated[float, Field(ge=0, le=3600)] = Field(10.0, alias="ASSETMILL_SUBMISSION_QUIET_S")
+    auto_approve_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Field(
+        Decimal(0), alias="ASSETMILL_AUTO_APPROVE_USD"
+    )
+    approval_hours: Annotated[float, Field(gt=0, le=8760)] = Field(72.0, alias="ASSETMILL_APPROVAL_HOURS")
+
     serve_key: SecretStr | None = Field(None, alias="ASSETMILL_SERVE_KEY")
     prefect_api_url: str | None = Field(None, alias="PREFECT_API_URL")
+    alert_block: Annotated[str, Field(pattern=r"^[a-z0-9-]+/[A-Za-z0-9 _.-]+$")] | None = Field(
+        None, alias="ASSETMILL_ALERT_BLOCK"
+    )
+    alert_url: SecretStr | None = Field(None, alias="ASSETMILL_ALERT_URL")
 
     @property
     def store_url(self) -> str:
