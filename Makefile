@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 ENGINES := tests/engines/node_modules
 LONG := tests/flows tests/chaos tests/contract tests/assetmill/cli tests/assetmill/storage tests/assetmill/batch tests/fuzz# files of long tests: they begin first
 MANIFEST ?= manifests/cloud-hop/cloud-hop.yaml
+WORKERS ?= 1
 RUNS ?= 200
 KILLS ?= 30
 
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help run test test-engines engine-tools check fmt lock bench fuzz chaos chaos-kill docs ui clean
+# Where nothing names a Prefect server, the three targets of one mean the local one.
+LOCAL_API := $(if $(PREFECT_API_URL)$(shell grep -sE '^PREFECT_API_URL=.' .env),,PREFECT_API_URL=http://127.0.0.1:4200/api)
+
+.PHONY: help run test test-engines engine-tools check fmt lock bench fuzz chaos chaos-kill crash machines thousand submissions screenshots docs ui server servers worker deploy clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,12 +55,40 @@ chaos: $(VENV)/dev.stamp ## Random faults and kill -9: RUNS=200 runs from SEED (
 chaos-kill: $(VENV)/dev.stamp ## kill -9 of the program itself at KILLS=30 random moments, each run to its end afterwards
 	$(BIN)/python tests/chaos/kill_runs.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
+crash: $(VENV)/dev.stamp ## Runs of a worker that are cancelled, killed and retried in Prefect: nothing is paid twice
+	CRASH_PROOF=all $(BIN)/python -m pytest -q tests/flows/test_crash_cancel_retry.py
+
+machines: $(VENV)/dev.stamp ## Several machines at one endpoint, one of which dies: GAMES=4 batches of ASSETS=20, MACHINES=2, SECONDS=4 a job, SEED
+	$(BIN)/python tests/machines/proof.py $(if $(GAMES),--games $(GAMES)) $(if $(ASSETS),--assets $(ASSETS)) \
+		$(if $(MACHINES),--workers $(MACHINES)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+thousand: $(VENV)/dev.stamp ## One flow run of ASSETS=1000 on PostgreSQL: its memory, its processor time, its task runs
+	$(BIN)/python tests/machines/thousand.py $(if $(ASSETS),--assets $(ASSETS))
+
+submissions: $(VENV)/dev.stamp ## COUNT=40 submissions dropped at once, two ingesters, approvals in Prefect; STORE=seaweedfs for an S3 store
+	$(BIN)/python tests/submissions/proof.py $(if $(COUNT),--count $(COUNT)) $(if $(STORE),--store $(STORE))
+
 docs: $(VENV)/run.stamp ## Write again what is generated from the manifest models
 	$(BIN)/assetmill schema --out manifests/manifest.schema.json
 	$(BIN)/python -c 'from assetmill.manifest.reference import reference_markdown as r; print(r(), end="")' > docs/manifest.md
 
+screenshots: $(VENV)/dev.stamp ## docs/images/*.png again, from a fresh run of the example in a real Prefect server; needs Chromium
+	$(BIN)/python bench/screenshots.py
+
 ui: $(VENV)/run.stamp ## The Prefect UI over past runs
 	$(BIN)/assetmill ui
+
+server: $(VENV)/run.stamp ## A Prefect server with its UI, on this machine; Ctrl-C ends it
+	$(BIN)/assetmill server
+
+deploy: $(VENV)/run.stamp ## Work pool, limits, variables, alerts and deployments on the Prefect server; again and again
+	$(LOCAL_API) $(BIN)/assetmill deploy
+
+servers: $(VENV)/dev.stamp ## Two API replicas, services apart, PostgreSQL and Redis, from the files of deploy/: one takes in what the other knows
+	$(BIN)/python -m pytest -q tests/deploy/replicas.py
+
+worker: $(VENV)/run.stamp ## WORKERS=1 process workers, each with at most LIMIT runs at once; Ctrl-C ends them
+	$(LOCAL_API) $(BIN)/assetmill worker --count $(WORKERS) $(if $(LIMIT),--limit $(LIMIT))
 
 lock: ## Pin the newest versions that pyproject.toml allows
 	rm -rf .lock && $(PYTHON) -m venv .lock

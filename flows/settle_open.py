@@ -12,6 +12,7 @@ from prefect.states import Completed
 from assetmill.batch.settling import settle_everything
 from assetmill.clock import Clock
 from assetmill.settings import load_settings
+from flows.upkeep import upkeep
 from tasks.settle_attempts import settle_attempts
 
 
@@ -42,5 +43,9 @@ async def settle_open(game: str | None = None, *, wait: bool = False) -> State[i
             log.info("attempt %s stays open: %s", attempt_id, why)
         return done.settled
 
-    settled = await settle_attempts(work)
+    try:
+        settled = await settle_attempts(work)
+    finally:  # also where the books are away: runs that are gone are Prefect's own business
+        for words in await upkeep(settings, clock):
+            log.warning("%s", words)
     return Completed(message=told[0], data=settled)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from assetmill import __version__
+from assetmill.cli.active import active_app
+from assetmill.cli.deploy import deploy
 from assetmill.cli.export import export
 from assetmill.cli.ledger import ledger_app
 from assetmill.cli.outcome import ERR, guarded
 from assetmill.cli.pack import pack_app
+from assetmill.cli.services import server, worker
 from assetmill.cli.store import store_app
+from assetmill.cli.submissions import submissions_app, submit
 from assetmill.errors import UsageError
 
 # ruff: noqa: PLC0415  commands import what they need when they run, so that the light ones stay light
@@ -30,9 +35,18 @@ app.add_typer(workflows_app, name="workflows")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(pack_app, name="pack")
 app.add_typer(store_app, name="store")
+app.add_typer(active_app, name="active")
+app.add_typer(submissions_app, name="submissions")
 app.command("export")(export)
+app.command("submit")(submit)
+app.command("deploy")(deploy)
+app.command("server")(server)
+app.command("worker")(worker)
 
 Manifest = Annotated[Path, typer.Argument(help="YAML or CSV manifest.", metavar="MANIFEST")]
+Source = Annotated[
+    str, typer.Argument(help="YAML or CSV manifest: a path, an address or store:KEY.", metavar="MANIFEST")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Only = Annotated[str | None, typer.Option("--only", metavar="ID,..", help="Only these assets.")]
 Types = Annotated[str | None, typer.Option("--type", metavar="T,..", help="Only these asset types.")]
@@ -82,14 +96,24 @@ def plan(
 @app.command()
 @guarded
 def run(
-    manifest: Manifest, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to what it costs.")] = False,
+    manifest: Source, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to what it costs.")] = False,
     only: Only = None, types: Types = None, endpoint: Endpoint = None, overrides: Overrides = None,
+    max_cost: Annotated[
+        str | None, typer.Option(metavar="USD", help="Send nothing if the plan costs more, or nobody knows what.")
+    ] = None,
+    priority: Annotated[
+        Literal["urgent", "normal", "backfill"], typer.Option(help="Among runs that share an endpoint.")
+    ] = "normal",
     as_json: AsJson = False,
 ) -> int:  # fmt: skip
     """Generate what is missing, publish the pack, write the books."""
+    from dataclasses import replace
+
     from assetmill.cli.run import run_manifest
 
-    return run_manifest(_request(manifest, endpoint, only, types, overrides), yes=yes, as_json=as_json)
+    request = _request(Path(manifest), endpoint, only, types, overrides)
+    limited = replace(request, budget_usd=parse_usd("--max-cost", max_cost), priority=priority)
+    return run_manifest(manifest, limited, yes=yes, as_json=as_json)
 
 
 @app.command()
@@ -198,6 +222,23 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the pag
 def split(text: str) -> tuple[str, ...]:
     """Parts of a comma-separated option."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_usd(option: str, text: str | None) -> Decimal | None:
+    """An amount of US dollars, with or without its sign; None if the option is not given.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise UsageError(f"{option} {text!r} is no amount of US dollars", hint="such as 2.50")
+    return amount
 
 
 def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, _as_ctrl_c)
         try:
             code = command(*args, **kwargs) or 0
         except AssetmillError as error:
@@ -48,6 +48,13 @@ def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
         raise typer.Exit(code)
 
     return run
+
+
+def _as_ctrl_c(*_: object) -> None:
+    """End as by Ctrl-C, also where a script has started us in the background: shells let such programs ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
 
 
 def tell(error: AssetmillError) -> None:

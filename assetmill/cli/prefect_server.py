@@ -30,16 +30,26 @@ POLL_S = 0.2
 LOG_TAIL = 600
 TERMINAL = ["COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
 
-# Larger batches of the task-run recorder and the event persister: with Prefect's defaults of 1 a fan-out of 5,000 lost
-# a third of its task runs, with these it lost none and the server caught up in seconds.
+# What every server of ours is told. deploy/server.env says the same to servers that nobody here starts, with the
+# reasons, and a test holds the two together. Measured in docs/servers.md.
 SERVER_SETTINGS: Mapping[str, str] = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # With batches of 1, a fan-out outruns the recorder and task runs stay Running for ever.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
+    # Slots that are leased come back after a restart of the server, and whoever waits for them asks every second.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "1",
+    # Runs go after 90 days, events after 7, heartbeats after one.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "7776000",
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": '{"prefect.flow-run.heartbeat":86400}',
 }
 
 
@@ -86,9 +96,14 @@ def wait_until_recorded(api_url: str, flow_run_id: str) -> bool:
 
 
 def serve_ui(home: Path, port: int) -> int:
-    """Run the server with its pages until Ctrl-C."""
+    """Show the runs that there are, until Ctrl-C."""
     if not prefect_home(home).is_dir():
         raise UsageError(f"there is no run under {home} yet", hint="`make run`, or `assetmill run MANIFEST`, makes one")
+    return serve(home, port)
+
+
+def serve(home: Path, port: int) -> int:
+    """Run the server with its pages until Ctrl-C; its data is where runs without a configured server keep theirs."""
     with _server(home, port, ui=True) as process:
         _wait_until_up(f"http://127.0.0.1:{port}/api", process, prefect_home(home) / "server.log")
         ERR.print(f"Prefect UI at http://127.0.0.1:{port}/runs; Ctrl-C ends it")

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from assetmill.batch.budget import check_budget
+from assetmill.batch.places import place
 from assetmill.batch.prepare import Request, plan_only
 from assetmill.batch.progress import listening
+from assetmill.batch.source import manifest_from
 from assetmill.cli.outcome import ERR, NOTHING_LOST, Interrupted, many, print_json
 from assetmill.cli.plan import print_plan
 from assetmill.cli.prefect_server import SERVER_SETTINGS, prefect_api, prefect_home, wait_until_recorded
 from assetmill.cli.progress import shown_progress
+from assetmill.clock import Clock
 from assetmill.errors import ConsentMissing, LedgerError
 from assetmill.ledger import Ledger
 from assetmill.planning.plan import Plan
@@ -28,14 +31,29 @@ if TYPE_CHECKING:
     from flows.in_process import FlowResult
 
 NAMES_SHOWN = 3
+RUN_SETTINGS = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+"""A deployed server takes a run for dead that has been silent for 90 s; by itself Prefect tells of one every 180 s."""
 
 
-def run_manifest(request: Request, *, yes: bool, as_json: bool) -> int:
-    """Run a manifest and print its report; the exit code is the report's."""
-    settings = load_settings()
-    plan = plan_only(settings, request)
-    ask_consent(plan, yes=yes, console=ERR)
+def run_manifest(name: str, request: Request, *, yes: bool, as_json: bool) -> int:
+    """Run a manifest and print its report; the exit code is the report's.
+
+    Args:
+        name: path or address of the manifest. What is fetched is fetched once: the run makes what was agreed to.
+        request: all else that the run is asked for.
+        yes: whether the cost is agreed to already.
+        as_json: print the report as one object.
+    """
     reach_this_machine_directly()
+    settings = load_settings()
+    with manifest_from(name, settings, Clock()) as local:
+        return _run(settings, replace(request, manifest=local.path, source=local.source), yes=yes, as_json=as_json)
+
+
+def _run(settings: Settings, request: Request, *, yes: bool, as_json: bool) -> int:
+    plan = plan_only(settings, request)
+    check_budget(plan, request.budget_usd)
+    ask_consent(plan, yes=yes, console=ERR)
     with prefect_api(settings.home, settings.prefect_api_url) as api_url:
         with shown_progress(ERR) as listener, listening(listener):
             result = _run_or_say_what_is_open(settings, api_url, request, plan.pack.game.id)
@@ -83,7 +101,7 @@ def print_result(report: BatchReport, settings: Settings, console: Console) -> N
         console.print("nothing was generated: every picture is there already")
     for name, key in (("gallery", report.gallery), ("pack index", report.index)):
         if key:
-            console.print(f"{name:13} {_place(report.store, key)}", soft_wrap=True)
+            console.print(f"{name:13} {place(report.store, key)}", soft_wrap=True)
     console.print(f"{'results table':13} {_shown(settings.ledger_url)}  (assetmill report)", soft_wrap=True)
 
 
@@ -128,13 +146,6 @@ def interrupted_words(ledger_url: str, game: str) -> str:
     return f"interrupted; {jobs}: {collect} collects {them}, later the results are gone"
 
 
-def _place(store: str, key: str) -> str:
-    """Path of an object in a local store, its address elsewhere."""
-    if store.startswith("file:"):
-        return str(Path(url2pathname(urlsplit(store).path)) / key)
-    return f"{store.rstrip('/')}/{key}"
-
-
 def _shown(ledger_url: str) -> str:
     """The ledger's address without user and password."""
     if ledger_url.startswith("sqlite:///"):
@@ -160,6 +171,7 @@ def _run_flow(settings: Settings, api_url: str, request: Request) -> FlowResult:
     set_environment(
         {
             **SERVER_SETTINGS,
+            **RUN_SETTINGS,
             "PREFECT_API_URL": api_url,
             "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the terminal has our own lines; the API gets all
             **({} if settings.prefect_api_url else {"PREFECT_HOME": str(prefect_home(settings.home))}),
@@ -174,5 +186,9 @@ def _run_flow(settings: Settings, api_url: str, request: Request) -> FlowResult:
             "only": list(request.selection.only),
             "types": list(request.selection.types),
             "overrides": dict(request.overrides),
-        }
+            "source": request.source,
+            "priority": request.priority,
+            "budget_usd": None if request.budget_usd is None else float(request.budget_usd),
+        },
+        own_server=settings.prefect_api_url is None,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
+import json
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from prefect.utilities.callables import parameter_schema
+
+from assetmill.batch.report import BatchReport
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(600)  # each run starts Prefect, which takes its time on a slow machine
@@ -41,16 +46,30 @@ def test_each_generated_picture_is_a_task_run_with_a_final_state_and_cached_ones
     assert (first.document["generated"], first.document["cached"]) == (2, 0)
     run = last_flow_run(api_url)
     assert run["state"]["name"] == "Completed"
-    assert "2 generated" in run["state"]["message"]
+    assert run["state"]["message"].startswith("2 kept; $0.00; ")
+    assert run["name"] == "Tiny: 2 to make"
+    assert set(run["tags"]) == {"game:tiny", "provider:draft", "type:entity"}
     made = task_runs(api_url, run["id"])
     assert {row["name"] for row in made} == {"entity/slime", "entity/crate", "publish tiny"}
     assert {row["state_type"] for row in made} == {"COMPLETED"}
     shown = artifacts(api_url, run["id"])
-    assert {"batch-progress", "batch-assets", "batch-gallery", "batch-pack"} <= set(shown)
-    assert shown["batch-progress"]["data"] == 100.0
+    assert {key: row["type"] for key, row in shown.items()} == {
+        "progress-tiny": "progress", "plan-tiny": "markdown", "assets-tiny": "table", "contact-sheet-tiny": "markdown",
+        "places-tiny": "markdown",
+    }  # fmt: skip
+    assert shown["progress-tiny"]["data"] == 100.0
+    assert shown["progress-tiny"]["description"] == f"Tiny: {run['state']['message']}"
+    table = json.loads(shown["assets-tiny"]["data"])
+    assert [(row["asset"], row["type"], row["planned"], row["state"]) for row in table] == [
+        ("slime", "entity", "new", "kept"), ("crate", "entity", "new", "kept"),
+    ]  # fmt: skip
+    assert_shows_what_is_stored(shown, terminal.folder / "out" / "store", first.document)
+    logged = "\n".join(row["message"] for row in logs(api_url, run["id"]))
+    assert all(logged.count(row["job"]) == 1 for row in table), "one line for the end of each picture, with its job"
 
     second = terminal("run", manifest, "--json", PREFECT_API_URL=api_url)
     assert (second.code, second.document["generated"], second.document["cached"]) == (0, 0, 2)
+    assert last_flow_run(api_url)["name"] == "Tiny: 0 to make, 2 cached"
     again = task_runs(api_url, last_flow_run(api_url)["id"])
     assert [row["name"] for row in again] == ["publish tiny"]
 
@@ -58,6 +77,26 @@ def test_each_generated_picture_is_a_task_run_with_a_final_state_and_cached_ones
     assert (finer.document["generated"], finer.document["refinished"]) == (0, 2)
     names = {row["name"] for row in task_runs(api_url, last_flow_run(api_url)["id"])}
     assert names == {"refinish 2 pictures", "publish tiny"}
+
+
+def assert_shows_what_is_stored(shown: dict[str, dict], store: Path, report: dict) -> None:
+    """No browser opens a file of ours: pages are named by their paths, the contact sheet is there itself."""
+    stem = f"packs/tiny/gallery/{report['run_id']}"
+    sheet = base64.b64encode((store / f"{stem}.jpg").read_bytes()).decode()
+    assert shown["contact-sheet-tiny"]["data"] == f"![contact sheet](data:image/jpeg;base64,{sheet})"
+    assert len(sheet) < 300_000
+    places = shown["places-tiny"]["data"]
+    named = [Path(line.split("`")[1]) for line in places.splitlines() if "`" in line]
+    assert [path.relative_to(store).as_posix() for path in named] == [
+        f"{stem}.html", "packs/tiny/draft/latest.json", f"{stem}.json",
+    ]  # fmt: skip
+    assert all(path.is_file() for path in named)
+    assert json.loads((store / f"{stem}.json").read_text()) == report
+
+
+def logs(api_url: str, flow_run_id: str) -> list[dict]:
+    body = {"logs": {"flow_run_id": {"any_": [flow_run_id]}}, "limit": 200}
+    return httpx.post(f"{api_url}/logs/filter", json=body).json()
 
 
 def test_failures_are_parted_from_successes_and_the_state_says_so(terminal, api_url):
@@ -70,7 +109,13 @@ def test_failures_are_parted_from_successes_and_the_state_says_so(terminal, api_
     states = {line["asset"]: line["state"] for line in result.document["failures"]}
     assert states["hills"] == "blocked"
     run = last_flow_run(api_url)
-    assert run["state"]["name"] in ("CompletedWithFailures", "Failed")
+    ending = {"with_failures": "CompletedWithFailures", "failed": "Failed"}
+    assert run["state"]["name"] == ending[BatchReport.model_validate(result.document).ending]
+    assert "1 blocked; $0.00; " in run["state"]["message"]
+    first_rows = json.loads(artifacts(api_url, run["id"])["assets-tiny"]["data"])
+    reasons = {row["asset"]: (row["state"], row["reason"]) for row in first_rows if row["state"] != "kept"}
+    assert set(reasons) == set(states), "those that are missing, each with its reason"
+    assert reasons["hills"] == ("blocked", "no workflow makes parallax layers by method per_layer")
     rows = {row["name"]: row["state_type"] for row in task_runs(api_url, run["id"])}
     assert "parallax/hills" not in rows
     assert all(rows[f"entity/{asset}"] == "FAILED" for asset, state in states.items() if state == "rejected")
@@ -127,7 +172,7 @@ def test_the_first_request_to_end_sends_nothing_more_and_collects_what_is_out(te
     assert attempts(terminal.folder) == ["kept"], said
     state = last_flow_run(api_url)["state"]
     assert (state["type"], state["name"]) == ("CANCELLED", "Cancelled")
-    assert "1 generated" in state["message"]
+    assert "1 kept, 1 not sent; $0.00; " in state["message"]
     again = terminal("run", "tiny.yaml", "--json", PREFECT_API_URL=api_url)
     assert (again.code, again.document["generated"], again.document["cached"]) == (0, 1, 1), again.err
 
@@ -156,6 +201,94 @@ def test_a_run_that_is_cancelled_in_prefect_collects_what_is_out(terminal, api_u
     assert run.returncode == 130, said
     assert attempts(terminal.folder) == ["kept"]
     assert last_flow_run(api_url)["state"]["type"] == "CANCELLED"
+
+
+PROGRAM = """
+import asyncio, json, sys
+from prefect import flow
+from flows.generate_batch import generate_batch
+
+@flow(name="outer")
+async def outer(**parameters):
+    return await generate_batch(**parameters, return_state=True)
+
+async def main(calls):
+    for nested, parameters in calls:
+        state = await (outer if nested else generate_batch)(**parameters, return_state=True)
+        print(json.dumps([state.type, state.name, state.message]), flush=True)
+
+asyncio.run(main(json.loads(sys.argv[1])))
+"""
+
+
+def program(terminal, api_url, *calls: tuple[bool, dict], **variables: str) -> subprocess.Popen[str]:
+    """Flow runs one after the other in a program of their own, each alone or inside of another; says how each ended."""
+    environment = terminal.environment | {
+        "PREFECT_API_URL": api_url, "PREFECT_LOGGING_TO_API_ENABLED": "true", "PYTHONPATH": str(ROOT), **variables,
+    }  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", PROGRAM, json.dumps(calls)],
+        cwd=terminal.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_a_dry_run_sends_nothing_and_what_is_over_budget_or_wrong_is_refused_in_words(terminal, api_url):
+    name = terminal.manifest()
+    gone = "http://127.0.0.1:9/v2/gone"  # nobody is there: whoever asked it would fail otherwise
+    limit = {"name": "endpoint-gone@127.0.0.1:9", "limit": 1}
+    httpx.post(f"{api_url}/v2/concurrency_limits/", json=limit).raise_for_status()
+    (terminal.folder / "out" / "store" / "art").mkdir(parents=True)
+    (terminal.folder / "out" / "store" / "art" / "tiny.yaml").write_text((terminal.folder / name).read_text())
+    calls = (
+        (False, {"manifest": "store:art/tiny.yaml", "provider": "draft", "endpoint": gone, "dry_run": True,
+                 "budget_usd": 0.5}),
+        (False, {"manifest": name, "endpoint": gone, "budget_usd": 0.5}),
+        (False, {"manifest": "nowhere.yaml"}),
+    )  # fmt: skip
+    with program(terminal, api_url, *calls, RUNPOD_API_KEY="made-up-key") as process:
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    dry, refused, wrong = (json.loads(line) for line in out.splitlines())
+    assert dry == ["COMPLETED", "Completed", "dry run: 2 to make; cost unknown"]
+    assert refused[:2] == wrong[:2] == ["FAILED", "Failed"]
+    assert refused[2].startswith("the plan's cost is unknown, and the budget is $0.5000; nothing was sent")
+    assert "1 problem in nowhere.yaml" in wrong[2]
+    assert attempts(terminal.folder) == []
+    body = {"flow_runs": {"name": {"any_": ["Tiny: dry run, 2 to make"]}}}
+    (run,) = httpx.post(f"{api_url}/flow_runs/filter", json=body).json()
+    shown = artifacts(api_url, run["id"])
+    assert {key: row["type"] for key, row in shown.items()} == {"plan-tiny": "markdown", "plan-table-tiny": "table"}
+    assert "the plan's cost is unknown, and the budget is $0.5000" in shown["plan-tiny"]["data"]
+    assert [row["planned"] for row in json.loads(shown["plan-table-tiny"]["data"])] == ["new", "new"]
+
+
+def test_a_run_inside_of_another_ends_when_that_one_is_cancelled(terminal, api_url):
+    call = (True, {"manifest": terminal.manifest(), "provider": "draft", "run_id": "night"})
+    with program(terminal, api_url, call, ASSETMILL_DRAFT_SECONDS="12") as process:
+        while attempts(terminal.folder) != ["submitted"]:
+            assert process.poll() is None, "it ended before its first job was sent"
+        body = {"flows": {"name": {"any_": ["outer"]}}}
+        (outer,) = httpx.post(f"{api_url}/flow_runs/filter", json=body).json()
+        state = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
+        httpx.post(f"{api_url}/flow_runs/{outer['id']}/set_state", json=state).raise_for_status()
+        out, err = process.communicate()
+    assert json.loads(out)[0] == "CANCELLED", err
+    assert attempts(terminal.folder) == ["kept"], "what was out is collected, and nothing more was sent"
+
+
+def test_the_run_form_explains_each_field_and_bounds_what_can_be_bounded(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    schema = parameter_schema(importlib.import_module("flows.generate_batch").generate_batch.fn).model_dump()
+    fields = schema["properties"]
+    assert list(fields) == [
+        "manifest", "provider", "endpoint", "only", "types", "budget_usd", "priority", "dry_run", "overrides", "run_id",
+        "source",
+    ]  # fmt: skip
+    assert all(len(field["description"]) > 20 for field in fields.values())
+    assert schema["required"] == ["manifest"]
+    assert fields["provider"]["anyOf"][0]["enum"] == ["draft", "runpod", "custom"]
+    assert fields["priority"]["enum"] == ["urgent", "normal", "backfill"]
+    assert fields["budget_usd"]["anyOf"][0] == {"type": "number", "minimum": 0}
 
 
 def attempts(folder: Path) -> list[str]:

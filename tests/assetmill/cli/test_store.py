@@ -76,7 +76,8 @@ def test_a_studio_moves_from_a_folder_into_a_bucket_and_nothing_is_made_again(pr
     assert done.returncode == 0, done.stderr
     kinds = told(done)["kinds"]
     assert {kind for kind, tally in kinds.items() if tally["copied"]} == {
-        "blobs", "receipts", "indexes", "records", "galleries", "pointers",
+        "blobs", "receipts", "indexes", "records", "contact sheets", "run reports", "galleries",
+        "pointers",
     }  # fmt: skip
     bucket = open_store(url, S3Access(seaweedfs.endpoint_url, seaweedfs.key, seaweedfs.secret))
     there, here = contents(bucket), contents(folder)

@@ -108,7 +108,7 @@ def test_unsent_pictures_keep_their_reason_where_the_run_did_not_stop_for_it():
 def test_the_last_sentence_is_not_broken_where_the_terminal_ends():
     console = terminal(width=20)
     print_result(report(unpriced=4), Settings(), console)
-    assert "nothing generated, 0 cached; 4 jobs of unknown price; 1 s" in written(console).splitlines()
+    assert "0 kept; 4 jobs of unknown price; 1 s" in written(console).splitlines()
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,21 @@ def test_counts_show_where_jobs_stand(queue: JobQueue) -> None:
     assert queue.counts() == Counts(completed=1, failed=1, in_progress=1, in_queue=1, executed=3)
 
 
+def test_the_most_that_ever_were_outstanding_is_remembered(queue: JobQueue) -> None:
+    assert queue.most_outstanding == 0
+    for name in ("a", "b", "c"):
+        put(queue, name)
+    first = taken(queue)
+    queue.cancel("c")
+    put(queue, "d")
+    assert queue.most_outstanding == 3
+    assert queue.lose(first)
+    assert queue.most_outstanding == 3
+    put(queue, "e")
+    queue.purge()
+    assert (queue.most_outstanding, queue.counts().in_queue) == (4, 0)
+
+
 def test_low_priority_jobs_are_taken_but_ask_for_no_worker(queue: JobQueue) -> None:
     put(queue, "low", Policy(600, 86_400, 1_800, low_priority=True))
     put(queue, "plain")

@@ -16,6 +16,7 @@ from assetmill.packs import (
     PackAsset,
     PackIndex,
     blob_key,
+    contact_sheet_key,
     gallery_key,
     history_key,
     index_key,
@@ -24,6 +25,7 @@ from assetmill.packs import (
     publish,
     put_blob,
     receipt_key,
+    report_key,
 )
 from assetmill.packs.blobs import IMMUTABLE, missing_blobs
 from assetmill.packs.copying import Copied, compare, copy
@@ -80,6 +82,9 @@ class Recorder(FileStore):
             return etag
 
 
+PAGES = (Kind.GALLERY, Kind.CONTACT_SHEET, Kind.REPORT)
+
+
 @pytest.fixture
 def old(tmp_path: Path, make_asset: MakeAsset, make_index: MakeIndex) -> Recorder:
     """A store with two publishes, a page, a receipt, and things that are nobody's."""
@@ -89,6 +94,8 @@ def old(tmp_path: Path, make_asset: MakeAsset, make_index: MakeIndex) -> Recorde
     _publish(store, make_index(both, run="run-2"), NOON + timedelta(hours=1))
     page, private = {"content_type": "text/html", "cache_control": "no-cache"}, "private"
     store.put(gallery_key(GAME, "run-2"), b"<p>", **page)
+    store.put(contact_sheet_key(GAME, "run-2"), b"jpeg", **page)
+    store.put(report_key(GAME, "run-2"), b"{}", **page)
     store.create(receipt_key(GAME, "a1"), b"{}", content_type="application/json", cache_control=private)
     for foreign in ("probes/run-2", "notes.txt", "blobs/README", f"packs/{GAME}/todo.txt", "private/receipts/x/y"):
         store.put(foreign, b"ours alone", **TYPES)
@@ -125,6 +132,8 @@ def _counts(done: Copied) -> dict[str, int]:
         (latest_key(GAME, "gallery"), Kind.LATEST),
         (history_key(GAME, "main", NOON, SHA), Kind.RECORD),
         (gallery_key(GAME, "run.2-a"), Kind.GALLERY),
+        (contact_sheet_key(GAME, "run.2-a"), Kind.CONTACT_SHEET),
+        (report_key(GAME, "run.2-a"), Kind.REPORT),
         (receipt_key(GAME, "latest"), Kind.RECEIPT),
         ("probes/run-1", None),
         (f"blobs/ff/{SHA}.png", None),
@@ -152,7 +161,8 @@ def test_everything_of_ours_is_there_afterwards_byte_for_byte_and_nothing_else(o
     assert _ours(new) == _ours(old)
     assert {info.key for info in new.list()} == _ours(old).keys()
     assert _counts(done) == {
-        "blobs": 3, "receipts": 1, "indexes": 2, "records": 2, "galleries": 1, "pointers": 1,
+        "blobs": 3, "receipts": 1, "indexes": 2, "records": 2, "contact sheets": 1, "run reports": 1,
+        "galleries": 1, "pointers": 1,
     }  # fmt: skip
     assert done.tallies[Kind.BLOB].bytes == sum(info.size for info in new.list("blobs/"))
     assert load_latest(new, GAME, "main") == load_latest(old, GAME, "main")
@@ -163,10 +173,12 @@ def test_everything_of_ours_is_there_afterwards_byte_for_byte_and_nothing_else(o
 
 def test_headers_are_those_with_which_packs_are_written(old: Recorder, new: Recorder) -> None:
     _copied(old, new)
-    published = {key: headers for key, headers in old.headers.items() if kind_of(key) not in (None, Kind.GALLERY)}
+    published = {key: headers for key, headers in old.headers.items() if kind_of(key) not in (None, *PAGES)}
     latest = {LATEST: Headers("application/json", "no-cache")}  # exchanged, not created
     assert {key: new.headers[key] for key in published} == published | latest
     assert new.headers[gallery_key(GAME, "run-2")] == Headers("text/html; charset=utf-8", "no-cache")
+    assert new.headers[contact_sheet_key(GAME, "run-2")] == Headers("image/jpeg", "no-cache")
+    assert new.headers[report_key(GAME, "run-2")] == Headers("application/json", "no-cache")
 
 
 def test_what_others_name_comes_first_and_the_pointer_last(old: Recorder, new: Recorder) -> None:
@@ -205,7 +217,8 @@ def test_copying_again_reads_nothing_but_pointers_and_writes_nothing(old: Record
     done = _copied(old, new)
     assert (sum(_counts(done).values()), done.problems) == (0, ())
     assert {kind: tally.there for kind, tally in done.tallies.items()} == {
-        Kind.BLOB: 3, Kind.RECEIPT: 1, Kind.INDEX: 2, Kind.RECORD: 2, Kind.GALLERY: 1, Kind.LATEST: 1,
+        Kind.BLOB: 3, Kind.RECEIPT: 1, Kind.INDEX: 2, Kind.RECORD: 2, Kind.CONTACT_SHEET: 1, Kind.REPORT: 1,
+        Kind.GALLERY: 1, Kind.LATEST: 1,
     }  # fmt: skip
     for store in (old, new):
         assert sorted(store.asked) == [
@@ -225,7 +238,8 @@ def test_a_damaged_file_is_named_and_left_and_so_is_the_pointer_to_its_pack(old:
     assert _ours(new).keys() == _ours(old).keys() - {bad, LATEST}
     (old.root / bad).write_bytes(b"\x89PNG\r\n\x1a\ngem")
     assert _counts(_copied(old, new)) == {
-        "blobs": 1, "receipts": 0, "indexes": 0, "records": 0, "galleries": 0, "pointers": 1,
+        "blobs": 1, "receipts": 0, "indexes": 0, "records": 0, "contact sheets": 0, "run reports": 0,
+        "galleries": 0, "pointers": 1,
     }  # fmt: skip
     assert _ours(new) == _ours(old)
 

@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from assetmill.errors import StorageError
-from assetmill.packs import blob_key, gallery_key, history_key, index_key, latest_key
+from assetmill.packs import (
+    blob_key,
+    contact_sheet_key,
+    gallery_key,
+    history_key,
+    index_key,
+    latest_key,
+    report_key,
+)
 from assetmill.storage.base import check_key
 
 SHA = "0123456789abcdef" * 4
@@ -21,6 +29,8 @@ def test_keys_are_laid_out_as_documented() -> None:
         == "packs/cloud-hop/main/history/20261121T120000.123Z-0123456789abcdef.json"
     )
     assert gallery_key("cloud-hop", "Run_1.a-b") == "packs/cloud-hop/gallery/Run_1.a-b.html"
+    assert contact_sheet_key("cloud-hop", "Run_1.a-b") == "packs/cloud-hop/gallery/Run_1.a-b.jpg"
+    assert report_key("cloud-hop", "Run_1.a-b") == "packs/cloud-hop/gallery/Run_1.a-b.json"
 
 
 def test_every_key_is_one_that_stores_accept() -> None:
