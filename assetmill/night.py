@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from assetmill.batch.report import BatchReport, Ending
+from assetmill.errors import Refused
 from assetmill.money import usd
 
 NOTHING = "nothing is on the active list"
@@ -24,12 +25,20 @@ class Part:
         ending: of its run.
         words: its final words.
         spent_usd: what it may have cost at most, as far as anybody knows; None where nobody does.
+        budget_usd: what it was allowed to cost; that is counted where nobody knows what it did.
     """
 
     name: str
     ending: Ending
     words: str
     spent_usd: Decimal | None
+    budget_usd: Decimal | None = None
+
+    @property
+    def counts_usd(self) -> Decimal:
+        """What it takes from the night's budget."""
+        known = self.spent_usd if self.spent_usd is not None else self.budget_usd
+        return known or Decimal(0)
 
 
 @dataclass(slots=True)
@@ -51,7 +60,7 @@ class Night:
         """What the next entry may cost; None for no limit."""
         if self.budget_usd is None:
             return None
-        spent = sum((part.spent_usd or Decimal(0) for part in self.parts), Decimal(0))
+        spent = sum((part.counts_usd for part in self.parts), Decimal(0))
         return max(self.budget_usd - spent, Decimal(0))
 
     @property
@@ -84,7 +93,21 @@ class Night:
         return " | ".join([head, *told])
 
 
-def part_of(name: str, report: BatchReport) -> Part:
-    """How a batch ended that came to its report."""
+def part_of(name: str, report: BatchReport, budget_usd: Decimal | None = None) -> Part:
+    """How a batch ended that came to its report; it was allowed to cost that much."""
     spent = [amount for amount in (report.cost_usd, report.unpriced_high_usd) if amount is not None]
-    return Part(name, report.ending, report.sentence, sum(spent, Decimal(0)) if spent else None)
+    return Part(name, report.ending, report.sentence, sum(spent, Decimal(0)) if spent else None, budget_usd)
+
+
+def part_without_report(name: str, words: str, error: object, budget_usd: Decimal | None, *, cancelled: bool) -> Part:
+    """How a batch ended that came to no report. One that was refused has sent nothing; of others nobody knows.
+
+    Args:
+        name: of the entry.
+        words: its final words.
+        error: what it ended with.
+        budget_usd: what it was allowed to cost.
+        cancelled: whether somebody asked for its end.
+    """
+    sent_nothing = isinstance(error, Refused)
+    return Part(name, "cancelled" if cancelled else "failed", words, None, None if sent_nothing else budget_usd)

@@ -1,56 +1,67 @@
 """The batch flow: a manifest in, a published and accounted pack out.
 
 It fans out one task run for each picture that has to be paid for, none for cached ones, and shows the run in
-Prefect. Every rule it applies stands in assetmill.batch, which knows nothing of Prefect.
+Prefect. Every rule it applies stands in assetmill.batch, which knows nothing of Prefect. docs/prefect.md tells what
+is to be seen of it, and which final state it has when.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-from uuid import UUID
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import (
-    acreate_link_artifact,
-    acreate_progress_artifact,
-    acreate_table_artifact,
-    aupdate_progress_artifact,
-)
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State, StateType
-from prefect.context import FlowRunContext
+from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
+from pydantic import Field
 
 from assetmill.batch.admission import Pass
+from assetmill.batch.budget import over_budget
 from assetmill.batch.context import Batch, Outcome
-from assetmill.batch.interrupt import Interruption, interruptible
-from assetmill.batch.prepare import Request
-from assetmill.batch.report import BatchReport
+from assetmill.batch.interrupt import interruptible
+from assetmill.batch.prepare import Priority, Request, free_run_id, plan_only
+from assetmill.batch.report import BatchReport, dry_report
 from assetmill.batch.results import Choice
 from assetmill.batch.run import Steps, run_batch
 from assetmill.batch.session import open_batch
 from assetmill.batch.settling import open_for_run
+from assetmill.batch.source import Local, manifest_from
 from assetmill.clock import Clock
-from assetmill.errors import Stopped
+from assetmill.errors import AssetmillError
 from assetmill.ledger import Output
+from assetmill.manifest import ManifestError
 from assetmill.manifest.models import AssetType
-from assetmill.money import usd
 from assetmill.packs import Published
-from assetmill.planning.plan import PlanItem, Selection
-from assetmill.settings import load_settings
+from assetmill.planning.plan import Plan, PlanItem, Selection
+from assetmill.settings import Settings, load_settings
+from flows.events import run_ended
+from flows.sharing import shared_slots
+from flows.showing import Log, Shown, first_name, name_run, show_plan, show_plan_table
+from flows.watching import watched
 from tasks.generate_asset import generate_asset
 from tasks.publish_pack import publish_pack
 from tasks.refinish_assets import refinish_assets
 from tasks.settle_attempts import settle_attempts
 
-SHOW_EVERY_S = 5.0
+PROBLEMS_LOGGED = 50
 
 
 class TaskSteps(Steps):
-    """Each step as a Prefect task run. Steps with nothing to do make none."""
+    """Each step as a Prefect task run. Steps with nothing to do make none.
+
+    Args:
+        shown: where the plan is shown.
+    """
+
+    def __init__(self, shown: Shown) -> None:
+        self._shown = shown
+
+    async def planned(self, batch: Batch, plan: Plan) -> None:  # noqa: ARG002  the step of another kind needs it
+        """Name, tags and plan in Prefect."""
+        await self._shown.planned(plan)
 
     async def settle(self, batch: Batch) -> int:
         """One task run if an earlier run left something open."""
@@ -71,7 +82,8 @@ class TaskSteps(Steps):
                 raised.append(error)
                 raise
 
-        await generate_asset(item.label, keep, return_state=True)  # type: ignore[misc]  # Prefect types it as not async
+        with self._shown.in_task(item):
+            await generate_asset(item.label, keep, return_state=True)  # type: ignore[misc]  # Prefect types it as not async
         if raised:
             raise raised[0]
         return batch.outcomes[item.key]
@@ -92,116 +104,126 @@ class TaskSteps(Steps):
 @flow(
     name="generate-batch",
     description="Plans a manifest, generates what is missing, publishes the pack and writes the books.",
-    flow_run_name="{manifest}",
+    flow_run_name=first_name,
     persist_result=False,
     validate_parameters=True,
 )
 async def generate_batch(
-    manifest: str,
+    manifest: Annotated[str, Field(min_length=1)],
     *,
+    provider: Literal["draft", "runpod", "custom"] | None = None,
     endpoint: str | None = None,
     only: list[str] | None = None,
     types: list[AssetType] | None = None,
+    budget_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None,
+    priority: Priority = "normal",
+    dry_run: bool = False,
     overrides: dict[str, Any] | None = None,
     run_id: str | None = None,
+    source: str | None = None,
 ) -> State[BatchReport]:
     """Run a batch. Starting it is the consent to what it costs.
 
+    Prefect shows the words below in its run form; it does not look for descriptions in annotations.
+
     Args:
-        manifest: Path of the manifest, YAML or CSV.
-        endpoint: draft, runpod, custom, a RunPod endpoint id or an address; empty: as the worker is configured.
-        only: Asset ids to make; empty: all.
-        types: Asset types to make; empty: all.
-        overrides: Asset fields set for all assets, such as candidates: 2.
-        run_id: Id of the run in the books; empty: a new one.
+        manifest: A path on the worker, an http(s) address, or store:KEY for an object of the asset store. YAML, CSV
+            or TSV.
+        provider: Who draws: draft (placeholder art, free), runpod, or custom (the second RunPod endpoint). Empty: as
+            the worker is configured.
+        endpoint: A RunPod endpoint id or an address; it goes above the provider. Empty: the provider's own.
+        only: Ids of the assets to make. Empty: all.
+        types: Asset types to make. Empty: all.
+        budget_usd: The most that the plan may cost, US dollars. Above it, or where the price is unknown, nothing is
+            sent. Empty: no limit.
+        priority: Among runs that share an endpoint: urgent goes first, backfill takes what is left.
+        dry_run: Only plan: say what would be made and what it would cost. Sends nothing.
+        overrides: Fields set for every asset that has them, such as {"candidates": 2, "post.colors": 16}.
+        run_id: Name of the run in the books. Empty: a new one. One that is taken gets a number at its end.
+        source: What the books call the manifest, where that is not the name above. For a copy, where it came from.
 
     Returns:
         Completed, or CompletedWithFailures when some pictures are missing, or Failed when the run had to stop or
         made nothing, or Cancelled when somebody ended it; the data is the report.
     """
     settings, clock = load_settings(), Clock()
-    selection = Selection(tuple(only or ()), tuple(types or ()))
-    request = Request(Path(manifest), endpoint, selection, overrides or {})
-    async with open_batch(settings, request, clock, run_id or clock.new_id()) as batch:
-        shown = await acreate_progress_artifact(
-            0.0, key="batch-progress", description=f"{batch.pack.game.title}: starting"
-        )
+    log = get_run_logger()
+    try:
+        async with _fetched(manifest, settings, clock) as local:
+            request = Request(
+                local.path,
+                endpoint or provider,
+                Selection(tuple(only or ()), tuple(types or ())),
+                overrides or {},
+                source=source or local.source,
+                priority=priority,
+                budget_usd=None if budget_usd is None else Decimal(str(budget_usd)),
+            )
+            if dry_run:
+                report = await _plan(settings, request, run_id or clock.new_id())
+            else:
+                name = await asyncio.to_thread(free_run_id, settings, run_id) if run_id else clock.new_id()
+                report = await _run(settings, request, clock, name, log)
+    except AssetmillError as error:
+        return _refused(error, log)
+    log.info(report.sentence)
+    return final_state(report)
+
+
+async def _run(settings: Settings, request: Request, clock: Clock, run_id: str, log: Log) -> BatchReport:
+    """Carry the batch out, and show it."""
+    async with open_batch(settings, request, clock, run_id) as batch:
+        shown = Shown(batch, log)
+        await shown.begin()
+        log.info("run %s on %s", run_id, batch.endpoint.name)
         with interruptible(batch) as interruption:
-            watcher = asyncio.create_task(_watch(batch, shown, interruption))
-            try:
-                report, _ = await run_batch(batch, selection, settings.channel, TaskSteps())
-            finally:
-                watcher.cancel()
-            try:
-                await _show_results(batch, report, shown)
-            except Exception as error:  # noqa: BLE001  the pack is published and the books are written
-                get_run_logger().warning("results could not be shown: %s", type(error).__name__)
-    get_run_logger().info(report.sentence)
-    return _final_state(report)
+            async with shared_slots(batch), watched(batch, shown, interruption, log):
+                report, plan = await run_batch(batch, request.selection, settings.channel, TaskSteps(shown))
+            run_ended(batch.endpoint.name, batch.ended)
+            await shown.results(report, plan)
+    return report
 
 
-def _final_state(report: BatchReport) -> State[BatchReport]:
-    if report.exit_code == 0:
-        return Completed(message=report.sentence, data=report)
-    if report.exit_code == Stopped.exit_code:
-        return Cancelled(message=f"stopped by hand; {report.sentence}", data=report)
-    if report.stopped is None and (report.generated or report.cached):
-        return Completed(name="CompletedWithFailures", message=report.sentence, data=report)
-    return Failed(message=f"{report.stopped or 'nothing could be made'}; {report.sentence}", data=report)
+async def _plan(settings: Settings, request: Request, run_id: str) -> BatchReport:
+    """Plan, and show what a run would do; reads the books, opens no endpoint and sends nothing."""
+    plan = await asyncio.to_thread(plan_only, settings, request)
+    await name_run(plan, dry_run=True)
+    await show_plan(plan, over_budget(plan, request.budget_usd))
+    await show_plan_table(plan)
+    return dry_report(plan, settings.store_url, run_id)
 
 
-async def _watch(batch: Batch, artifact: UUID, interruption: Interruption) -> None:
-    """Keep the progress artifact at most a few seconds behind, and hear of it when the run is cancelled in the UI."""
-    while True:
-        await asyncio.sleep(SHOW_EVERY_S)
-        try:
-            await aupdate_progress_artifact(artifact, _percent(batch), description=_moved(batch))
-            if batch.ended is None and await _cancelled():
-                interruption.ask()
-        except Exception as error:  # noqa: BLE001  a server that is away for a while must not make the run deaf
-            get_run_logger().warning("progress could not be shown: %s", type(error).__name__)
+@asynccontextmanager
+async def _fetched(manifest: str, settings: Settings, clock: Clock) -> AsyncIterator[Local]:
+    """The manifest as a file; fetching it holds up no event loop."""
+    fetching = manifest_from(manifest, settings, clock)
+    local = await asyncio.to_thread(fetching.__enter__)
+    try:
+        yield local
+    except BaseException as error:
+        if not fetching.__exit__(type(error), error, error.__traceback__):
+            raise
+    else:
+        fetching.__exit__(None, None, None)
 
 
-async def _cancelled() -> bool:
-    """Whether somebody has asked Prefect to cancel this flow run."""
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        return False
-    async with get_client() as client:
-        run = await client.read_flow_run(context.flow_run.id)
-    return run.state is not None and run.state.type in (StateType.CANCELLING, StateType.CANCELLED)
+def final_state(report: BatchReport) -> State[BatchReport]:
+    """Prefect's state of a run that has a report, by how the report says that it ended."""
+    words = report.sentence
+    if report.ending == "complete":
+        return Completed(message=words, data=report)
+    if report.ending == "cancelled":
+        return Cancelled(message=f"stopped by hand; {words}", data=report)
+    if report.ending == "with_failures":
+        return Completed(name="CompletedWithFailures", message=words, data=report)
+    return Failed(message=f"{report.stopped or 'nothing could be made'}; {words}", data=report)
 
 
-def _percent(batch: Batch) -> float:
-    progress = batch.progress
-    return 100.0 * progress.ended / progress.total if progress.total else 100.0
-
-
-def _moved(batch: Batch) -> str:
-    progress = batch.progress
-    return (
-        f"{batch.pack.game.title}: {progress.kept} kept, {progress.failed} failed, {progress.running} running, "
-        f"{progress.queued} queued of {progress.total}; {progress.cached} cached; {usd(progress.cost_usd)}"
-    )
-
-
-async def _show_results(batch: Batch, report: BatchReport, progress: UUID) -> None:
-    """Final progress, a table of every picture, and where to look."""
-    await aupdate_progress_artifact(progress, 100.0, description=report.sentence)
-    rows = [_row(outcome) for outcome in batch.outcomes.values()]
-    await acreate_table_artifact(rows, key="batch-assets", description=f"Pictures of run {report.run_id}")
-    for name, key in (("gallery", report.gallery), ("pack", report.latest)):
-        address = batch.store.public_url(key) if key else None
-        if address:
-            await acreate_link_artifact(address, key=f"batch-{name}", link_text=f"{report.game} {name}")
-
-
-def _row(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "picture": outcome.item.label,
-        "planned": str(outcome.item.state),
-        "state": str(outcome.status),
-        "cost": usd(outcome.cost.estimate) if outcome.cost else "",
-        "latency s": round(outcome.latency_ms / 1000, 1) if outcome.latency_ms is not None else "",
-        "reason": outcome.note,
-    }
+def _refused(error: AssetmillError, log: Log) -> State[Any]:
+    """The state of a run that came to no report: what is wrong in words, without a trace of the program."""
+    if isinstance(error, ManifestError):
+        for problem in error.problems[:PROBLEMS_LOGGED]:
+            log.error("%s", problem)
+    words = error.message + (f" ({error.hint})" if error.hint else "")
+    log.error(words)
+    return Failed(message=words, data=error)

@@ -186,7 +186,11 @@ class Admission:
         self._changed()
 
     def _admit(self) -> None:
-        """Let in whoever may go, earliest first."""
+        """Let in whoever may go, earliest first; whoever never may is told, also where no slot is free."""
+        for workflow, line in self._lines.items():
+            hopeless = self._breakers.hopeless(workflow)
+            if hopeless is not None:
+                _refuse(line, hopeless)
         while self._closed is None and self._window.free:
             workflow = self._next()
             if workflow is None:

@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from assetmill.batch.context import Batch
 from assetmill.batch.settling import settle_strays
-from assetmill.batch.sharing import entitlement
+from assetmill.batch.sharing import Use, entitlement, takeable
 from assetmill.batch.slots import LEASE_S, Limit, Slots, SlotsAwayError
 from assetmill.errors import LedgerError, StorageError, UsageError
 from assetmill.ledger import Seat, is_gone
@@ -27,6 +27,7 @@ from assetmill.ledger import Seat, is_gone
 RENEW_EVERY_S = 20.0  # two renewals may fail or come late
 SEAT_S = 15.0  # how long a seat is good unless it is written again
 SPARE_S = 2.0  # a slot that is idle for longer, and that nobody waits for, goes back
+BOOKS_S = 10.0  # books that take longer are away; the turn goes on, so that leases are renewed whatever they do
 LEAVE_S = 10.0  # giving back at the end; Prefect's runner kills a process 30 s after it has asked it to end
 STRAYS_EVERY_S = 20.0
 IDLE_TOLD_S = 10.0
@@ -59,6 +60,7 @@ class Keeper:
     _told: str = ""
     _collecting: asyncio.Task[None] | None = None
     _collected_at: float = -STRAYS_EVERY_S
+    _at_books: asyncio.Future[Any] | None = None
 
     @property
     def wanted(self) -> int:
@@ -82,13 +84,15 @@ class Keeper:
         try:
             await self._renew()
             limit = await self.slots.limit()
-            self.share = await self._seated(limit.slots)
+            others, orphans = await self._seated()
+            self.share = self._share(others, limit, orphans)
             self._resize()
             await self._give_back()
-            await self._take(limit)
+            await self._take(takeable(self._use, others, limit, orphans))
             self._say_why_idle(limit)
         except SlotsAwayError as error:
             self.tell(f"slots of {self.name} cannot be counted: {error}")
+            await self._stay()
         except LedgerError as error:
             self.tell(f"how {self.name} is shared cannot be read: {error.message}")
         except UsageError:
@@ -135,8 +139,19 @@ class Keeper:
                 del self.leases[lease]
                 self.tell(f"a slot of {self.name} is lost: its lease is gone")
 
-    async def _seated(self, window: int) -> int:
-        """Write the seat, read those of the others, and return this run's share of the window."""
+    @property
+    def _use(self) -> Use:
+        return Use(len(self.leases), self.batch.admission.out)
+
+    async def _stay(self) -> None:
+        """Keep the seat while nobody counts slots: without it, others would take this run's jobs for nobody's."""
+        with suppress(LedgerError):
+            now = self.batch.clock.now()
+            seat = self._seat(now)
+            await self._in_thread(lambda: self.batch.ledger.seats.take(seat, now))
+
+    async def _seated(self) -> tuple[list[Seat], int]:
+        """Write the seat, and return those of the others, and how many jobs nobody holds a slot for."""
         now = self.batch.clock.now()
         seat = self._seat(now)
         everybody = await self._in_thread(lambda: self.batch.ledger.seats.take(seat, now))
@@ -147,8 +162,11 @@ class Keeper:
             await self._give_back_for(one)
         if strays:
             self._collect()
-        others = [other for other in present if other.run_id != seat.run_id]
-        return min(self.batch.admission.full, entitlement(seat, others, window, strays))
+        return [other for other in present if other.run_id != seat.run_id], strays
+
+    def _share(self, others: list[Seat], limit: Limit, orphans: int) -> int:
+        me = self._seat(self.batch.clock.now())
+        return min(self.batch.admission.full, entitlement(me, others, limit.slots, orphans))
 
     def _strays(self, present: list[Seat], now: datetime) -> int:
         """How many jobs at the endpoint nobody holds a slot for."""
@@ -174,7 +192,7 @@ class Keeper:
             limit_name=self.name,
             priority=self.batch.priority,
             wants=self.wanted,
-            held=len(self.leases),
+            held=max(len(self.leases), self.batch.admission.out),
             place=self.batch.owner.place,
             leases=tuple(self.leases),
             began_at=began,
@@ -219,8 +237,7 @@ class Keeper:
             self._resize()
             await self.slots.give_back(lease)
 
-    async def _take(self, limit: Limit) -> None:
-        free = limit.slots - limit.taken
+    async def _take(self, free: int) -> None:
         while free > 0 and len(self.leases) < min(self.share, self.wanted):
             asked_at = loop_time()
             lease = await self.slots.take()
@@ -247,7 +264,24 @@ class Keeper:
             self.batch.progress.say(words)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.thread, work)
+        """Work at the books.
+
+        Raises:
+            LedgerError: they cannot be used, or do not answer in time; what was asked of them may still be done.
+        """
+        if self._at_books is not None:
+            await self._answered(self._at_books)
+        working = asyncio.get_running_loop().run_in_executor(self.thread, work)
+        self._at_books = working
+        await self._answered(working)
+        return await working
+
+    async def _answered(self, working: asyncio.Future[Any]) -> None:
+        """Wait until the thread has done something, well or badly, but no longer than `BOOKS_S`."""
+        await asyncio.wait({working}, timeout=BOOKS_S)
+        if not working.done():
+            working.add_done_callback(lambda late: late.exception())  # nobody else may ask for it any more
+            raise LedgerError(f"the books have not answered for {BOOKS_S:g} s")
 
 
 def loop_time() -> float:

@@ -9,12 +9,27 @@ rule here takes a job back: a run above its share sends nothing more until enoug
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from assetmill.batch.slots import Limit
 from assetmill.ledger import Seat
 from assetmill.providers.endpoints import LOOPBACK, Endpoint
 
 URGENT, NORMAL, BACKFILL = "urgent", "normal", "backfill"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a run has at its endpoint at this moment.
+
+    Args:
+        slots: that it holds.
+        out: its jobs; more than slots where it has lost some.
+    """
+
+    slots: int
+    out: int
 
 
 def limit_name(endpoint: Endpoint) -> str:
@@ -39,6 +54,28 @@ def entitlement(me: Seat, others: Iterable[Seat], window: int, orphans: int) -> 
         orphans: jobs at the endpoint that no run holds a slot for; as many slots stay empty.
     """
     return shares([me, *others], window - orphans)[me.run_id]
+
+
+def takeable(mine: Use, others: Iterable[Seat], limit: Limit, orphans: int) -> int:
+    """Slots that a run may take now, whatever its share is: those that the limit has, as far as they are free in truth.
+
+    A slot that the limit calls free may have a job all the same: that of a killed run, whose slots come back before
+    its jobs have ended, or of a run that has lost its lease while nobody counted. As long as there is such a job, what
+    the seats and the books know of is counted too, and the larger count holds. A run may always take a slot for a job
+    of its own that is out already.
+
+    Args:
+        mine: what the run has.
+        others: the other runs at this endpoint.
+        limit: as it stands.
+        orphans: jobs at the endpoint that no run holds a slot for.
+    """
+    there = list(others)
+    free = limit.slots - limit.taken
+    if orphans or any(seat.held > len(seat.leases) for seat in there):
+        in_use = sum(seat.held for seat in there) + orphans
+        free = min(free, max(limit.slots - in_use, mine.out) - mine.slots)
+    return max(0, free)
 
 
 def shares(seats: Collection[Seat], slots: int) -> dict[str, int]:

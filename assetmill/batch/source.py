@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-import httpx
-
+from assetmill.batch.fetching import FETCH_S, checked_address, fetched, new_client, too_large
 from assetmill.clock import Clock
 from assetmill.errors import KeyMissing, UsageError
 from assetmill.manifest import ManifestError
@@ -32,9 +31,6 @@ from assetmill.storage.base import is_key
 
 STORE = "store:"
 SUFFIXES = (*YAML_SUFFIXES, *TABLE_SUFFIXES)
-FETCH_S = 30.0  # for a manifest and all that it includes
-SILENCE_S = 10.0
-MAX_REDIRECTS = 5
 SUFFIX_OF = {
     "application/yaml": ".yaml",
     "application/x-yaml": ".yaml",
@@ -44,12 +40,6 @@ SUFFIX_OF = {
     "text/tab-separated-values": ".tsv",
 }
 """The suffix that a content type stands for, where the address has none."""
-
-CREDENTIALS = frozenset({
-    "apikey", "auth", "authorization", "credential", "credentials", "jwt", "key", "passwd", "password", "pwd", "secret",
-    "sig", "signature", "token",
-})  # fmt: skip
-NO_CREDENTIALS = "put the file into the store and give store:KEY; withdraw that credential if it was a real one"
 
 Get = Callable[[str], tuple[bytes, str] | None]
 """Bytes and content type of what stands under a name; None if there is nothing."""
@@ -105,31 +95,6 @@ def shown_name(name: str) -> str:
     return unquote(path.rstrip("/").rpartition("/")[2]) or "manifest"
 
 
-def checked_address(address: str) -> SplitResult:
-    """Parts of an address that may be fetched and written down, without its fragment.
-
-    Raises:
-        UsageError: it cannot be, or holds a credential; the words do not repeat it then.
-    """
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1)
-        names = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    except ValueError:
-        raise UsageError(
-            "the address of the manifest cannot be read", hint="like https://host/folder/game.yaml"
-        ) from None
-    if "@" in parts.netloc:
-        raise UsageError("an address with a user or password is no address of a manifest", hint=NO_CREDENTIALS)
-    if any(CREDENTIALS & {*re.split(r"[^a-z]+", name), name} for name in names):
-        raise UsageError("the address of the manifest is signed, or holds a token", hint=NO_CREDENTIALS)
-    if not usable:
-        raise UsageError(
-            f"no manifest can be fetched from {parts.scheme}://", hint="give a path, an http(s) address or store:KEY"
-        )
-    return parts._replace(fragment="")
-
-
 def _from_store(key: str, folder: Path, settings: Settings) -> Path:
     """Fetch a manifest from the store."""
     from assetmill.storage import open_store  # noqa: PLC0415  planning from a path opens no store, and loads no s3fs
@@ -145,7 +110,7 @@ def _from_store(key: str, folder: Path, settings: Settings) -> Path:
         if info is None:
             return None
         if info.size > MAX_FILE_BYTES:
-            raise UsageError(_too_large(f"{STORE}{full}"))
+            raise UsageError(too_large(f"{STORE}{full}"))
         try:
             return store.get(full), ""
         except KeyMissing:
@@ -161,72 +126,18 @@ def _from_address(address: SplitResult, folder: Path, clock: Clock) -> Path:
     """Fetch a manifest over http(s)."""
     above, _, name = address.path.rpartition("/")
     end = clock.monotonic() + FETCH_S
-    timeout = httpx.Timeout(SILENCE_S)
-    with httpx.Client(timeout=timeout, follow_redirects=True, max_redirects=MAX_REDIRECTS) as client:
+    with new_client() as client:
 
         def get(wanted: str) -> tuple[bytes, str] | None:
             here = wanted == name
             path = address.path if here else f"{above}/{quote(wanted)}"
             url = urlunsplit(address._replace(path=path, query=address.query if here else ""))
-            return _fetched(client, url, lambda: clock.monotonic() > end)
+            return fetched(client, url, lambda: clock.monotonic() > end)
 
         path = _saved(get, name, folder)
     if path is None:
         raise UsageError(f"there is no manifest at {urlunsplit(address)}", hint="look whether the address is right")
     return path
-
-
-def _fetched(client: httpx.Client, url: str, late: Callable[[], bool]) -> tuple[bytes, str] | None:
-    """Bytes and content type of what an address answers; None if it has nothing.
-
-    Raises:
-        UsageError: no answer, a refusal, a web page, or more than a manifest may have.
-    """
-    data = bytearray()
-    try:
-        with client.stream(
-            "GET", url, headers={"Accept": "application/yaml, text/csv, text/*;q=0.9, */*;q=0.5"}
-        ) as answer:
-            if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
-                return None
-            _check_answer(answer, url)
-            for chunk in answer.iter_bytes():
-                data += chunk
-                if len(data) > MAX_FILE_BYTES:
-                    raise UsageError(_too_large(url))
-                if late():
-                    raise UsageError(f"{url} was not read to its end within {FETCH_S:.0f} s", hint="try again")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise UsageError(f"cannot fetch {url}: {_in_words(error)}", hint="look at the address, or try again") from None
-    return bytes(data), _type_of(answer)
-
-
-def _check_answer(answer: httpx.Response, url: str) -> None:
-    status = f"{answer.status_code} {answer.reason_phrase}".strip()
-    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise UsageError(
-            f"{url} answers {status}", hint="no credentials are sent: put the file into the store and give store:KEY"
-        )
-    if answer.status_code != httpx.codes.OK:
-        raise UsageError(f"{url} answers {status}", hint="look at the address, or try again")
-    if _type_of(answer) == "text/html":
-        raise UsageError(f"{url} answers with a web page, and not a manifest", hint="give the address of the raw file")
-
-
-def _type_of(answer: httpx.Response) -> str:
-    return str(answer.headers.get("content-type", "")).partition(";")[0].strip().lower()
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {SILENCE_S:.0f} s"
-    if isinstance(error, httpx.RemoteProtocolError):
-        return "the answer broke off"
-    return "no connection" if isinstance(error, httpx.ConnectError) else type(error).__name__
-
-
-def _too_large(name: str) -> str:
-    return f"{name} is larger than a manifest may be ({MAX_FILE_BYTES:,} bytes)"
 
 
 def _saved(get: Get, name: str, folder: Path) -> Path | None:

@@ -33,7 +33,7 @@ class Seat:
         limit_name: name of the endpoint's limit: runs that name the same share it.
         priority: urgent, normal or backfill.
         wants: slots that it could use: jobs that are out, and pictures that could be sent at once.
-        held: slots that it holds.
+        held: slots that it has in use: those that it holds, or its jobs that are out, where it has lost some of them.
         place: machine and process, as a claim names them.
         leases: what it holds them by, so that they can be given back for it when it is gone.
         began_at: when it came; aware time, as all.

@@ -94,6 +94,10 @@ class Pod:
         """The queue's own counts."""
         return self._queue.counts()
 
+    def most_outstanding(self) -> int:
+        """The most jobs that ever waited or ran at the same time: what a client's window is compared with."""
+        return self._queue.most_outstanding
+
     def census(self) -> Census:
         """The workers there are."""
         return self._pool.census()

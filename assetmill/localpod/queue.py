@@ -38,6 +38,7 @@ class JobQueue:
         self._due: list[tuple[float, str]] = []
         self._demand = 0
         self._totals = Counts()
+        self.most_outstanding = 0  # jobs that ever waited or ran at the same time; only a job that comes makes it more
         self.executions = ExecutionLog()
 
     def submit(self, job_id: str, job_input: Mapping[str, Any], policy: Policy) -> Job:
@@ -184,6 +185,7 @@ class JobQueue:
     def _enqueue(self, job: Job) -> None:
         self._waiting[job.id] = None
         self._demand += not job.policy.low_priority
+        self.most_outstanding = max(self.most_outstanding, len(self._waiting) + len(self._running))
         self._store(job)
 
     def _dequeue(self, job_id: str) -> Job:

@@ -5,7 +5,16 @@ Works on any Store. Nothing here makes or judges a picture, and nothing here kno
 
 from assetmill.packs.blobs import BlobRef, NewBlob, keep_many, put_blob
 from assetmill.packs.index import Box, PackAsset, PackIndex, PackLayer, Placement, Rival, carry_over, merge
-from assetmill.packs.keys import blob_key, gallery_key, history_key, index_key, latest_key, receipt_key
+from assetmill.packs.keys import (
+    blob_key,
+    contact_sheet_key,
+    gallery_key,
+    history_key,
+    index_key,
+    latest_key,
+    receipt_key,
+    report_key,
+)
 from assetmill.packs.pointers import Pointer
 from assetmill.packs.publish import Patience, Published, load_latest, publish, refuse_other_pack
 
@@ -23,6 +32,7 @@ __all__ = [
     "Rival",
     "blob_key",
     "carry_over",
+    "contact_sheet_key",
     "gallery_key",
     "history_key",
     "index_key",
@@ -34,4 +44,5 @@ __all__ = [
     "put_blob",
     "receipt_key",
     "refuse_other_pack",
+    "report_key",
 ]

@@ -11,6 +11,8 @@ and going back to an older pack is a matter of one pointer.
     packs/<game>/<channel>/latest.json                 which index is current: the only one that changes
     packs/<game>/<channel>/history/<time>-<16 hex>.json  every publish, oldest first
     packs/<game>/gallery/<run id>.html                 pictures of a run for people
+    packs/<game>/gallery/<run id>.jpg                  the same at a glance: its contact sheet
+    packs/<game>/gallery/<run id>.json                 what the run says of itself
     private/receipts/<game>/<2 hex>/<attempt id>.json  what each attempt cost and became; not for the public
 """
 
@@ -71,8 +73,17 @@ def history_prefix(game: str, channel: str) -> str:
 
 def gallery_key(game: str, run_id: str) -> str:
     """Key of the gallery page of a run."""
-    _check(_RUN_ID, run_id, "a run id")
-    return f"{_game(game)}/gallery/{run_id}.html"
+    return _beside_gallery(game, run_id, "html")
+
+
+def contact_sheet_key(game: str, run_id: str) -> str:
+    """Key of the contact sheet of a run."""
+    return _beside_gallery(game, run_id, "jpg")
+
+
+def report_key(game: str, run_id: str) -> str:
+    """Key of the report of a run."""
+    return _beside_gallery(game, run_id, "json")
 
 
 def receipt_key(game: str, attempt_id: str) -> str:
@@ -80,6 +91,11 @@ def receipt_key(game: str, attempt_id: str) -> str:
     _check(_NAME, game, "a game id of a-z 0-9 _ -")
     _check(_RUN_ID, attempt_id, "an attempt id")
     return f"{RECEIPTS}{game}/{sha256_of(attempt_id.encode())[:2]}/{attempt_id}.json"
+
+
+def _beside_gallery(game: str, run_id: str, ext: str) -> str:
+    _check(_RUN_ID, run_id, "a run id")
+    return f"{_game(game)}/gallery/{run_id}.{ext}"
 
 
 def _game(game: str) -> str:

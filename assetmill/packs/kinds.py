@@ -16,11 +16,21 @@ from enum import StrEnum
 from assetmill.errors import StorageError
 from assetmill.exports.base import JSON, TEXT
 from assetmill.packs.blobs import IMMUTABLE
-from assetmill.packs.keys import blob_key, gallery_key, history_key, index_key, latest_key, receipt_key
+from assetmill.packs.keys import (
+    blob_key,
+    contact_sheet_key,
+    gallery_key,
+    history_key,
+    index_key,
+    latest_key,
+    receipt_key,
+    report_key,
+)
 from assetmill.packs.pointers import JSON_TYPE, NO_CACHE
 
 PRIVATE = "private"
 PAGE = "text/html; charset=utf-8"
+JPEG = "image/jpeg"
 BLOB_TYPES = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -43,6 +53,8 @@ class Kind(StrEnum):
     RECEIPT = "receipts"
     INDEX = "indexes"
     RECORD = "records"
+    CONTACT_SHEET = "contact sheets"
+    REPORT = "run reports"
     GALLERY = "galleries"
     LATEST = "pointers"
 
@@ -87,6 +99,8 @@ _HEADERS = {
     Kind.RECEIPT: Headers(JSON_TYPE, PRIVATE),
     Kind.INDEX: Headers(JSON_TYPE, IMMUTABLE),
     Kind.RECORD: Headers(JSON_TYPE, IMMUTABLE),
+    Kind.CONTACT_SHEET: Headers(JPEG, NO_CACHE),
+    Kind.REPORT: Headers(JSON_TYPE, NO_CACHE),
     Kind.GALLERY: Headers(PAGE, NO_CACHE),
     Kind.LATEST: Headers(JSON_TYPE, NO_CACHE),
 }
@@ -113,5 +127,10 @@ def _rebuilt(parts: list[str]) -> tuple[Kind | None, str]:
             at = datetime.strptime(name.partition("-")[0], _STAMP).replace(tzinfo=UTC)
             made = Kind.RECORD, history_key(game, channel, at, whole(short_hash(name)))
         case ["packs", game, "gallery", name]:
-            made = Kind.GALLERY, gallery_key(game, name.removesuffix(".html"))
+            stem, _, ext = name.rpartition(".")
+            made = {
+                "html": (Kind.GALLERY, gallery_key(game, stem)),
+                "jpg": (Kind.CONTACT_SHEET, contact_sheet_key(game, stem)),
+                "json": (Kind.REPORT, report_key(game, stem)),
+            }.get(ext, made)
     return made

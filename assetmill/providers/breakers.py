@@ -166,24 +166,28 @@ class Breakers:
             workflow: its name.
             outstanding: jobs at the endpoint that have not ended, whoever sent them.
         """
-        if self._stopped is not None:
-            message, hint = self._stopped
-            return Never(ProviderFailing(message, hint=hint))
-        canary = self._canary(workflow)
-        if canary.dead is not None:
-            message, hint = canary.dead
-            return Never(WorkflowError(message, hint=hint))
+        never = self.hopeless(workflow)
+        if never is not None:
+            return Never(never)
         wait = self._workers.verdict(self._now(), max(outstanding, self._out))
         if wait is not None:
             return wait
-        if canary.out:
+        if self._canary(workflow).out:
             return Wait(f"the first job of workflow {workflow} is out, and nothing else of it before it came back good")
         return Go()
+
+    def hopeless(self, workflow: str) -> WorkflowError | ProviderFailing | None:
+        """Why nothing of a workflow is sent any more; None while something may be. Asking changes nothing."""
+        if self._stopped is not None:
+            message, hint = self._stopped
+            return ProviderFailing(message, hint=hint)
+        dead = self._canary(workflow).dead
+        return WorkflowError(dead[0], hint=dead[1]) if dead is not None else None
 
     def room(self, workflow: str, waiting: int) -> int:
         """How many of a workflow's waiting jobs could be sent at once, as things stand. Asking changes nothing."""
         canary = self._canary(workflow)
-        if self._stopped is not None or canary.dead is not None or canary.out:
+        if self.hopeless(workflow) is not None or canary.out:
             return 0
         sure = canary.proven and self._workers.guard is _Guard.CLOSED
         return waiting if sure else min(waiting, 1)

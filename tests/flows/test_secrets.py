@@ -122,9 +122,9 @@ def take_out_contact_sheet(out: Path) -> None:
     inline = f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(sheet.read_bytes()).decode()})"
     connection = sqlite3.connect(out / "prefect" / "prefect.db", isolation_level=None)
     try:
-        for table in ("artifact", "artifact_collection"):
-            changed = connection.execute(f"update {table} set data = null where data = ?", (json.dumps(inline),))  # noqa: S608  its own names
-            assert changed.rowcount == 1, table
+        for table, column in (("artifact", "data"), ("artifact_collection", "data"), ("events", "payload")):
+            taken = f"update {table} set {column} = replace({column}, ?, '') where instr({column}, ?)"  # noqa: S608  its own names
+            assert connection.execute(taken, (inline, inline)).rowcount == 1, table
         connection.execute("vacuum")
         connection.execute("pragma wal_checkpoint(truncate)")
     finally:

@@ -341,3 +341,17 @@ async def test_slots_that_come_let_somebody_in_and_slots_that_go_cancel_nothing(
     assert gate.inside == ["a1", "a2"]
     await gate.end("a2")
     assert gate.inside == ["a1", "a2", "a3"]
+
+
+async def test_what_will_never_be_sent_is_sent_home_also_while_there_is_no_slot(gate):
+    """It wants no slot any more, so none will come: nobody else would ever tell it."""
+    await gate.come("a1", "a2", "b1")
+    entry = gate.passes["a1"]
+    entry.job_ended()
+    gate.admission.resize(0)
+    entry.came_back("w", ValidationFailed("node 3: no such file"))
+    await settle()
+    assert sorted(gate.refused) == ["a2"]
+    await gate.come("a3")
+    assert sorted(gate.refused) == ["a2", "a3"]
+    assert gate.admission.wants == 1, "b1 is out"

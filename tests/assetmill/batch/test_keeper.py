@@ -6,11 +6,12 @@ Whoever counts the slots is played by `Counter`, which does what a Prefect limit
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
@@ -338,6 +339,65 @@ async def test_jobs_of_a_killed_run_count_against_the_window_until_they_have_end
     assert turns.keeper._collecting is not None
     await turns.keeper._collecting
     assert batch.ledger.open_attempts() == [], "what nobody looks after any more, the run collects beside its own"
+    assert await turns.turn() == WINDOW
+
+
+async def test_a_killed_runs_slots_come_back_before_its_jobs_end_and_are_not_taken_until_then(turns, studio):
+    """Another run has five jobs out, and is above its share by then: the sixth slot is free in the limit alone."""
+    batch = turns.batch
+    await studio.run("  - {id: old, type: entity, prompt: old, shape: circle, silhouette: {canvas: 64x64}}\n")
+    studio.reopen("submitted")
+    (attempt,) = batch.ledger.open_attempts()
+    now = batch.clock.now()
+    assert batch.ledger.claim(
+        attempt.attempt_id, Claim("killed", "elsewhere/1/1", now + timedelta(seconds=60)), now=now
+    )
+    held = tuple([str(await turns.counter.take()) for _ in range(5)])
+    turns.seat("other", leases=held, held=5)
+    await turns.want(20)
+    assert await turns.turn() == 0
+    await turns.counter.give_back(held[0])
+    turns.seat("other", leases=held[1:], held=4)
+    assert await turns.turn() == 1
+
+
+async def test_slots_that_others_have_lost_are_not_taken_while_their_jobs_are_out(turns):
+    """Nobody counted for longer than a lease: the limit says that all are free."""
+    turns.seat("other", leases=(), held=6)
+    await turns.want(20)
+    assert await turns.turn() == 0
+    turns.seat("other", leases=("a", "b"), held=4)
+    turns.counter.leases |= {"a", "b"}
+    assert await turns.turn() == 2
+
+
+async def test_while_nobody_counts_the_seat_is_kept_and_says_what_is_out(turns):
+    await turns.want(20)
+    await turns.turn()
+    (before,) = turns.batch.ledger.seats.at(turns.keeper.name)
+    turns.counter.away = True
+    turns.keeper.leases = dict.fromkeys(turns.keeper.leases, 0.0)
+    await turns.turn()
+    (seat,) = turns.batch.ledger.seats.at(turns.keeper.name)
+    assert seat.until > before.until
+    assert (seat.held, seat.leases) == (WINDOW, ())
+
+
+async def test_books_that_do_not_answer_keep_no_lease_from_being_renewed(turns, monkeypatch):
+    monkeypatch.setattr("assetmill.batch.keeper.BOOKS_S", 0.2)
+    await turns.want(20)
+    await turns.turn()
+    database = turns.batch.ledger.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(20):
+            for _ in range(2):
+                turns.keeper.leases = {lease: until - LEASE_S / 2 for lease, until in turns.keeper.leases.items()}
+                asked_at = asyncio.get_running_loop().time()
+                assert await turns.turn() == WINDOW
+                assert min(turns.keeper.leases.values()) >= asked_at + LEASE_S
+        assert "have not answered" in turns.batch.progress.message
+        other.execute("ROLLBACK")
     assert await turns.turn() == WINDOW
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetmill.batch.sharing import entitlement, limit_name, shares
+from assetmill.batch.sharing import Use, entitlement, limit_name, shares, takeable
+from assetmill.batch.slots import Limit
 from assetmill.ledger import Seat
 from assetmill.providers.endpoints import Endpoint
 
@@ -107,6 +108,19 @@ def test_jobs_that_nobody_holds_a_slot_for_count_against_the_window():
     assert entitlement(me, [other], 6, 2) == 2
     assert entitlement(me, [], 6, 6) == 0
     assert entitlement(me, [], 6, 7) == 0
+
+
+@given(st.integers(0, 8), st.integers(0, 8), st.integers(0, 8), st.integers(0, 8), st.integers(0, 8), st.integers(0, 3))
+def test_what_may_be_taken_leaves_room_for_every_job_that_is_known_of(slots, mine, out, theirs, their_out, orphans):
+    other = replace(seat("other", 9), held=max(theirs, their_out), leases=tuple(map(str, range(theirs))))
+    limit = Limit(slots, min(slots, mine + theirs))
+    taken = takeable(Use(mine, out), [other], limit, orphans)
+    assert 0 <= taken <= limit.slots - limit.taken
+    bare = orphans or their_out > theirs
+    if taken and bare:
+        assert max(mine + taken, out) <= max(slots - other.held - orphans, out)
+    if not bare:
+        assert taken == limit.slots - limit.taken
 
 
 def test_where_there_are_more_runs_than_slots_they_take_turns_by_their_last_job():
