@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from assetmill.batch.report import BatchReport, Ending
-from assetmill.errors import Refused
+from assetmill.ledger import Ledger, RowFilter
 from assetmill.money import usd
 
 NOTHING = "nothing is on the active list"
@@ -24,21 +24,15 @@ class Part:
         name: of the entry.
         ending: of its run.
         words: its final words.
-        spent_usd: what it may have cost at most, as far as anybody knows; None where nobody does.
-        budget_usd: what it was allowed to cost; that is counted where nobody knows what it did.
+        spent_usd: what it may have cost at most, as far as its report tells; None where that tells nothing.
+        most_usd: what it takes from the night's budget; None for what the report tells.
     """
 
     name: str
     ending: Ending
     words: str
     spent_usd: Decimal | None
-    budget_usd: Decimal | None = None
-
-    @property
-    def counts_usd(self) -> Decimal:
-        """What it takes from the night's budget."""
-        known = self.spent_usd if self.spent_usd is not None else self.budget_usd
-        return known or Decimal(0)
+    most_usd: Decimal | None = None
 
 
 @dataclass(slots=True)
@@ -60,7 +54,8 @@ class Night:
         """What the next entry may cost; None for no limit."""
         if self.budget_usd is None:
             return None
-        spent = sum((part.counts_usd for part in self.parts), Decimal(0))
+        taken = (part.spent_usd if part.most_usd is None else part.most_usd for part in self.parts)
+        spent = sum((amount or Decimal(0) for amount in taken), Decimal(0))
         return max(self.budget_usd - spent, Decimal(0))
 
     @property
@@ -93,21 +88,21 @@ class Night:
         return " | ".join([head, *told])
 
 
-def part_of(name: str, report: BatchReport, budget_usd: Decimal | None = None) -> Part:
-    """How a batch ended that came to its report; it was allowed to cost that much."""
-    spent = [amount for amount in (report.cost_usd, report.unpriced_high_usd) if amount is not None]
-    return Part(name, report.ending, report.sentence, sum(spent, Decimal(0)) if spent else None, budget_usd)
+def most_spent(ledger: Ledger, run_id: str) -> Decimal | None:
+    """The most that a run may have cost or will, by the books: also one that broke off, or left jobs open.
 
+    Returns:
+        US dollars, 0 for a run that sent nothing; None where nobody knows a bound.
 
-def part_without_report(name: str, words: str, error: object, budget_usd: Decimal | None, *, cancelled: bool) -> Part:
-    """How a batch ended that came to no report. One that was refused has sent nothing; of others nobody knows.
-
-    Args:
-        name: of the entry.
-        words: its final words.
-        error: what it ended with.
-        budget_usd: what it was allowed to cost.
-        cancelled: whether somebody asked for its end.
+    Raises:
+        LedgerError: the books are unavailable.
     """
-    sent_nothing = isinstance(error, Refused)
-    return Part(name, "cancelled" if cancelled else "failed", words, None, None if sent_nothing else budget_usd)
+    rows = ledger.rows(RowFilter(run_id=run_id), ("cost_estimate_usd", "cost_high_usd", "planned_high_usd"))
+    most = [next((amount for amount in row.values() if amount is not None), None) for row in rows]
+    return None if None in most else sum(filter(None, most), Decimal(0))
+
+
+def part_of(name: str, report: BatchReport) -> Part:
+    """How a batch ended that came to its report."""
+    spent = [amount for amount in (report.cost_usd, report.unpriced_high_usd) if amount is not None]
+    return Part(name, report.ending, report.sentence, sum(spent, Decimal(0)) if spent else None)

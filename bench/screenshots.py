@@ -33,8 +33,8 @@ WIDTH, HEIGHT = 1280, 800
 MAX_BYTES = 250_000
 PATIENCE_S = 300
 LOOK_EVERY_S = 0.5
-SETTLED_MS = 2500  # pages are drawn in steps
-COLOURS = 128
+SETTLED_MS = 15_000  # pages are drawn in steps, the timeline last
+COLOURS = 256
 TAIL = 2000
 
 T = TypeVar("T")
@@ -152,9 +152,9 @@ def take_all(page: Page, studio: Studio, paused: str, out: Path) -> None:
     )
     take(page, f"{studio.url}/artifacts/artifact/{shown['assets-cloud-hop']}", "Flow Run", out / "assets.png")
     form = f"{studio.url}/deployments/deployment/{studio.deployment('generate-batch')}/run"
-    take(page, form, "priority", out / "run-form.png", height=1500)
+    take(page, form, "priority (Optional)", out / "run-form.png", height=1500)
     page.goto(f"{studio.url}/runs/flow-run/{paused}", wait_until="networkidle")
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume").first.click()
     page.wait_for_timeout(SETTLED_MS)
     save(page.screenshot(), out / "approval.png")
 

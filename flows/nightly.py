@@ -7,6 +7,7 @@ switches its schedule on has consented to what the entries of the list may cost.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +16,12 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from assetmill.active import Entry, read_active
-from assetmill.batch.report import BatchReport
-from assetmill.night import Night, Part, part_of
-from assetmill.settings import load_settings
+from assetmill.batch.report import BatchReport, Ending
+from assetmill.clock import Clock
+from assetmill.errors import LedgerError
+from assetmill.ledger import Ledger
+from assetmill.night import Night, Part, most_spent, part_of
+from assetmill.settings import Settings, load_settings
 from assetmill.storage import open_store
 from flows.generate_batch import generate_batch
 from flows.setup.variables import night_budget_usd
@@ -49,18 +53,34 @@ async def nightly(only: list[str] | None = None, *, budget_usd: float | None = N
     for entry in entries:
         if night.stopped:
             break
-        night.parts.append(await _part(entry, night.left_usd))
+        night.parts.append(await _part(settings, entry, night.left_usd))
         get_run_logger().info("%s: %s", entry.name, night.parts[-1].words)
     return _final_state(night)
 
 
-async def _part(entry: Entry, left_usd: Decimal | None) -> Part:
+async def _part(settings: Settings, entry: Entry, left_usd: Decimal | None) -> Part:
     """One batch, as a subflow run; whatever it raises is in its state."""
-    state: State[Any] = await generate_batch(**entry.parameters(left_usd), return_state=True)
+    run_id = Clock().new_id()
+    state: State[Any] = await generate_batch(**entry.parameters(left_usd), run_id=run_id, return_state=True)
     value = getattr(state.data, "result", state.data)
     if isinstance(value, BatchReport):
-        return part_of(entry.name, value)
-    return Part(entry.name, "cancelled" if state.is_cancelled() else "failed", state.message or str(state.name), None)
+        part = part_of(entry.name, value)
+    else:
+        ending: Ending = "cancelled" if state.is_cancelled() else "failed"
+        part = Part(entry.name, ending, state.message or str(state.name), None)
+    if left_usd is None:
+        return part
+    return replace(part, most_usd=await asyncio.to_thread(_most, settings, run_id, left_usd))
+
+
+def _most(settings: Settings, run_id: str, left_usd: Decimal) -> Decimal:
+    """What a batch takes from what was left: all of it, where nobody can tell."""
+    try:
+        with Ledger.open(settings.ledger_url) as ledger:
+            most = most_spent(ledger, run_id)
+    except LedgerError:
+        return left_usd
+    return left_usd if most is None else most
 
 
 def _final_state(night: Night) -> State[list[str]]:

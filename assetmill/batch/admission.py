@@ -187,8 +187,8 @@ class Admission:
 
     def _admit(self) -> None:
         """Let in whoever may go, earliest first; whoever never may is told, also where no slot is free."""
-        for workflow, line in self._lines.items():
-            hopeless = self._breakers.hopeless(workflow)
+        for name, line in self._lines.items():
+            hopeless = self._breakers.hopeless(name)
             if hopeless is not None:
                 _refuse(line, hopeless)
         while self._closed is None and self._window.free:

@@ -59,30 +59,31 @@ async def _keep(
         try:
             async with open_slots() as slots:
                 keeper = Keeper(batch, slots, name, thread)
-                await _until_answered(keeper)
-                ready.set_result(None)
-                await _turns(keeper, ended)
+                await _until_answered(keeper, ended)
+                if not ready.done():  # nobody has stopped waiting for it
+                    ready.set_result(None)
+                    await _turns(keeper, ended)
         except Exception as error:  # whoever waits for the answer gets it
             if ready.done():
                 raise
             ready.set_exception(error)
 
 
-async def _until_answered(keeper: Keeper) -> None:
-    """Wait for the first look at the limit.
+async def _until_answered(keeper: Keeper, ended: asyncio.Event) -> None:
+    """Wait for the first look at the limit, or the end.
 
     Raises:
         UsageError: there is none, or no answer within a minute.
     """
     give_up_at = loop_time() + ANSWER_WITHIN_S
-    while True:
+    while not ended.is_set():
         try:
             await keeper.slots.limit()
         except SlotsAwayError as error:
             if loop_time() > give_up_at:
                 hint = "look at the Prefect server, then run again"
                 raise UsageError(f"nobody tells of limit {keeper.name}: {error}", hint=hint) from error
-            await _pause(TURN_S)
+            await _pause(TURN_S, ended)
         else:
             return
 

@@ -7,13 +7,14 @@ has caught up, and ends it by its pid. `assetmill ui` shows the same data later.
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -66,10 +67,8 @@ def prefect_api(home: Path, configured: str | None) -> Iterator[str]:
         yield configured
         return
     port = _free_port()
-    with _server(home, port, ui=False) as process:
-        url = f"http://127.0.0.1:{port}/api"
-        _wait_until_up(url, process, prefect_home(home) / "server.log")
-        yield url
+    with _server(home, port, ui=False):
+        yield f"http://127.0.0.1:{port}/api"
 
 
 def wait_until_recorded(api_url: str, flow_run_id: str) -> bool:
@@ -105,7 +104,6 @@ def serve_ui(home: Path, port: int) -> int:
 def serve(home: Path, port: int) -> int:
     """Run the server with its pages until Ctrl-C; its data is where runs without a configured server keep theirs."""
     with _server(home, port, ui=True) as process:
-        _wait_until_up(f"http://127.0.0.1:{port}/api", process, prefect_home(home) / "server.log")
         ERR.print(f"Prefect UI at http://127.0.0.1:{port}/runs; Ctrl-C ends it")
         process.wait()
     return 0
@@ -113,6 +111,7 @@ def serve(home: Path, port: int) -> int:
 
 @contextmanager
 def _server(home: Path, port: int, *, ui: bool) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that is up, until the end of the block."""
     folder = prefect_home(home)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,14 +132,25 @@ def _server(home: Path, port: int, *, ui: bool) -> Iterator[subprocess.Popen[byt
         }
     )
     command = [sys.executable, "-P", "-m", "assetmill.cli.prefect_child", str(port)]
-    with log:
-        process = subprocess.Popen(  # noqa: S603  our own interpreter and fixed arguments
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
+    with ExitStack() as stack:
+        with log, _starting_alone(folder):
+            process = subprocess.Popen(  # noqa: S603  our own interpreter and fixed arguments
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+            stack.callback(_stop, process)
+            _wait_until_up(url, process, folder / "server.log")
         yield process
-    finally:
-        _stop(process)
+
+
+@contextmanager
+def _starting_alone(folder: Path) -> Iterator[None]:
+    """Let one server start at a time over the same data: two that make or upgrade its tables at once spoil each other.
+
+    Whoever holds the lock and dies has given it up.
+    """
+    with (folder / "starting.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -176,7 +186,7 @@ def _reach(url: str) -> None:
         httpx.get(f"{url.rstrip('/')}/health", timeout=REACH_S)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UsageError(
-            f"no Prefect API answers at PREFECT_API_URL={url}",
+            f"no Prefect API answers at PREFECT_API_URL={url.rpartition('@')[2]}",  # before it, a password may stand
             hint="start that server, or unset PREFECT_API_URL: a run then starts one of its own",
         ) from error
 

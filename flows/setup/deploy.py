@@ -7,6 +7,7 @@ switches that an operator has set stay.
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
 
 from assetmill.errors import UsageError
+from assetmill.redaction import Redaction
 from assetmill.settings import Settings
 from flows.setup.automations import LEFT_OUT, ensure_automations
 from flows.setup.deployments import ensure_deployments
@@ -57,6 +59,10 @@ class Wish:
 
 
 PLAIN = Wish()
+API_HINT = (
+    "is PREFECT_API_URL the address of its API, with /api at its end, "
+    "and is it of the version that pyproject.toml asks for?"
+)
 
 
 def run_deploy(settings: Settings, wish: Wish = PLAIN) -> Deployed:
@@ -87,7 +93,9 @@ async def deploy(settings: Settings, wish: Wish = PLAIN) -> Deployed:
             alerts = await ensure_automations(client, settings)
             applied = await ensure_deployments(client, specs)
     except PrefectHTTPStatusError as error:
-        raise _refused(error) from error
+        raise _refused(error, settings) from error
+    except json.JSONDecodeError as error:
+        raise UsageError("what answers at PREFECT_API_URL is no Prefect API", hint=API_HINT) from error
     except httpx.TransportError as error:
         raise UsageError(
             f"the Prefect server went away: {type(error).__name__}", hint="deploy again when it is there: it goes on"
@@ -98,13 +106,13 @@ async def deploy(settings: Settings, wish: Wish = PLAIN) -> Deployed:
     return Deployed(specs.file, names, (*changes, *applied.changes), (*notes, *applied.notes))
 
 
-def _refused(error: PrefectHTTPStatusError) -> UsageError:
-    """What the server said, without the address: it may hold a password."""
+def _refused(error: PrefectHTTPStatusError, settings: Settings) -> UsageError:
+    """What the server said, without the address, which may hold a password, and without secrets that it repeats."""
     status = error.response.status_code
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         hint = "set PREFECT_API_KEY, or PREFECT_API_AUTH_STRING for a server with basic authentication"
         return UsageError(f"the Prefect server refuses us: HTTP {status}", hint=hint)
+    said = Redaction(settings.secrets).hide(error.response.content).decode(errors="replace")
     return UsageError(
-        f"the Prefect server answers HTTP {status} to a {error.request.method}: {error.response.text[:500]}",
-        hint="is PREFECT_API_URL the address of its API, and is it of the version that pyproject.toml asks for?",
+        f"the Prefect server answers HTTP {status} to a {error.request.method}: {said[:500]}", hint=API_HINT
     )

@@ -7,7 +7,10 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import yaml
 from prefect.client.orchestration import PrefectClient
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.schema_tools.validation import validate
+from pydantic import SecretStr
 
 from assetmill.errors import UsageError
 from assetmill.settings import Settings
@@ -329,6 +333,66 @@ def test_a_server_that_refuses_is_told_without_its_address(deployed, tmp_path, m
     with temporary_settings({PREFECT_API_URL: elsewhere}), pytest.raises(UsageError, match="HTTP 404") as told:
         run_deploy(Settings(_env_file=None))
     assert "made-up-secret" not in str(told.value)
+
+
+@contextmanager
+def somebody_else(status: int, answer: Callable[[bytes], bytes]) -> Iterator[str]:
+    """Another web server than Prefect's; its answer is made of the request's body."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = answer(self.rfile.read(int(self.headers["content-length"] or 0)))
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def deploy_to(address: str, **values: Any) -> str:
+    """What a deploy that cannot work says."""
+    settings = Settings(_env_file=None).model_copy(update=values)
+    with temporary_settings({PREFECT_API_URL: address}), pytest.raises(UsageError) as told:
+        run_deploy(settings)
+    return str(told.value)
+
+
+def test_an_address_of_pages_instead_of_the_api_is_told_in_words(tmp_path, monkeypatch):
+    """As that of Prefect's own UI without /api at its end: every page is there, and is HTML."""
+    monkeypatch.chdir(tmp_path)
+    with somebody_else(200, lambda _: b"<html>hello</html>") as address:
+        assert "with /api at its end" in deploy_to(address)
+
+
+def test_a_server_that_repeats_what_it_was_sent_repeats_no_secret(tmp_path, monkeypatch):
+    """As Prefect does with a request that it does not understand."""
+    monkeypatch.chdir(tmp_path)
+    secret = "made-up-webhook-secret"
+    with somebody_else(422, lambda _: b'{"request_body": "made-up-webhook-secret"}') as address:
+        said = deploy_to(address, alert_url=SecretStr(secret))
+    assert "HTTP 422" in said
+    assert secret not in said
+
+
+def test_an_address_with_a_password_is_told_without_it(terminal):
+    away = terminal("deploy", "--json", PREFECT_API_URL="http://me:made-up-password@127.0.0.1:9/api")
+    assert away.code == 2
+    assert "127.0.0.1:9/api" in away.err
+    assert "made-up-password" not in away.err + away.out
 
 
 def test_a_worker_in_any_folder_runs_with_that_folders_env_manifests_and_results(deployed, process_worker, tmp_path):

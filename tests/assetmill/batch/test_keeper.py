@@ -46,6 +46,7 @@ class Counter:
     away: bool = False
     most: int = 0
     given_back: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     _numbers: Any = field(default_factory=count)
 
     @asynccontextmanager
@@ -77,6 +78,7 @@ class Counter:
         self.leases.discard(lease)
 
     def _answer(self) -> None:
+        self.asked.set()
         if self.away:
             raise SlotsAwayError("HTTP 503")
 
@@ -322,18 +324,23 @@ async def test_a_limit_that_is_deleted_holds_everything_until_it_is_there_again(
     assert await turns.turn() == WINDOW
 
 
-async def test_jobs_of_a_killed_run_count_against_the_window_until_they_have_ended(turns, studio):
-    """The killed run was on another machine, so nobody may settle its job before its claim is void."""
-    batch = turns.batch
+async def left_by_a_killed_run(turns: Turns, studio: Any) -> str:
+    """Id of an attempt whose job is at the endpoint, and whose run was killed on another machine just now."""
     await studio.run("  - {id: old, type: entity, prompt: old, shape: circle, silhouette: {canvas: 64x64}}\n")
     studio.reopen("submitted")
-    (attempt,) = batch.ledger.open_attempts()
-    now = batch.clock.now()
+    (attempt,) = turns.batch.ledger.open_attempts()
+    now = turns.batch.clock.now()
     elsewhere = Claim("killed", "elsewhere/1/1", now + timedelta(seconds=60))
-    assert batch.ledger.claim(attempt.attempt_id, elsewhere, now=now)
+    assert turns.batch.ledger.claim(attempt.attempt_id, elsewhere, now=now)
+    return str(attempt.attempt_id)
+
+
+async def test_jobs_of_a_killed_run_count_against_the_window_until_they_have_ended(turns, studio):
+    """The killed run was on another machine, so nobody may settle its job before its claim is void."""
+    batch, attempt_id = turns.batch, await left_by_a_killed_run(turns, studio)
     await turns.want(20)
     assert await turns.turn() == WINDOW - 1
-    batch.ledger.let_go(attempt.attempt_id, "killed", now)
+    batch.ledger.let_go(attempt_id, "killed", batch.clock.now())
     turns.keeper._collected_at = -1e9
     await turns.turn()
     assert turns.keeper._collecting is not None
@@ -344,14 +351,7 @@ async def test_jobs_of_a_killed_run_count_against_the_window_until_they_have_end
 
 async def test_a_killed_runs_slots_come_back_before_its_jobs_end_and_are_not_taken_until_then(turns, studio):
     """Another run has five jobs out, and is above its share by then: the sixth slot is free in the limit alone."""
-    batch = turns.batch
-    await studio.run("  - {id: old, type: entity, prompt: old, shape: circle, silhouette: {canvas: 64x64}}\n")
-    studio.reopen("submitted")
-    (attempt,) = batch.ledger.open_attempts()
-    now = batch.clock.now()
-    assert batch.ledger.claim(
-        attempt.attempt_id, Claim("killed", "elsewhere/1/1", now + timedelta(seconds=60)), now=now
-    )
+    await left_by_a_killed_run(turns, studio)
     held = tuple([str(await turns.counter.take()) for _ in range(5)])
     turns.seat("other", leases=held, held=5)
     await turns.want(20)
@@ -438,6 +438,17 @@ async def test_at_the_end_everything_goes_back_and_a_cancelled_run_keeps_nothing
     await asyncio.gather(task, return_exceptions=True)
     assert counter.leases == set()
     assert seats_of(studio) == []
+
+
+async def test_a_run_that_is_cancelled_before_anybody_counts_ends_at_once(studio, caplog):
+    counter = Counter(away=True)
+    run = asyncio.create_task(shared_run(studio, counter, "tiny", 1))
+    await counter.asked.wait()
+    run.cancel()
+    async with asyncio.timeout(20):
+        await asyncio.gather(run, return_exceptions=True)
+    assert run.cancelled()
+    assert caplog.records == [], "nothing is left that nobody waits for"
 
 
 async def test_a_missing_limit_is_an_error_before_anything_is_sent(studio):
