@@ -42,8 +42,9 @@ PAGE = 200
 MAX_STARTS = 6  # of one submission: a worker on which nothing begins would else be given it for ever
 PENDING_FOR = timedelta(minutes=15)
 """A flow run that a worker has taken and that has not begun by then has lost its worker."""
-SAVING_FOR = timedelta(minutes=1)
-"""A flow run that is suspended for so long has saved its form, or never will."""
+LEAVING_FOR = timedelta(minutes=1)
+"""A flow run that is suspended for so long has saved its form or never will, and its process has ended. Woken before,
+it would meet itself: a worker with a limit of its own (`--limit`) dies of a flow run that it still holds."""
 CANCELLED_BY_HAND = "cancelled by hand in Prefect"
 _NO_WORD = {
     "decision": "reject",
@@ -141,13 +142,15 @@ class Carer:
             await self._end(run, record, record.state.replace("_", " ").capitalize(), record.words)
         elif record.flow_run is not None and record.flow_run.id != str(run.id):
             await self._end(run, record, "Superfluous", f"flow run {record.flow_run.id} looks after it")
+        elif run.state is None or run.state.timestamp > self._now - LEAVING_FOR:
+            return
         elif record.state is State.AWAITING_APPROVAL:
             await self._mend_question(run, record)
         elif await asyncio.to_thread(self._desk.its_turn, record):
             await self._wake(run, record)
 
     async def _mend_question(self, run: PrefectRun, record: Record) -> None:
-        if run.state is None or run.state.timestamp > self._now - SAVING_FOR or record.plan is None:
+        if record.plan is None:
             return
         form = form_for(record.plan.estimate_usd, question(record, ""))
         if await mend_question(self._client, run, form):

@@ -59,10 +59,9 @@ def entitlement(me: Seat, others: Iterable[Seat], window: int, orphans: int) -> 
 def takeable(mine: Use, others: Iterable[Seat], limit: Limit, orphans: int) -> int:
     """Slots that a run may take now, whatever its share is: those that the limit has, as far as they are free in truth.
 
-    A slot that the limit calls free may have a job all the same: that of a killed run, whose slots come back before
-    its jobs have ended, or of a run that has lost its lease while nobody counted. As long as there is such a job, what
-    the seats and the books know of is counted too, and the larger count holds. A run may always take a slot for a job
-    of its own that is out already.
+    There may be a job at the endpoint for a slot that the limit calls free: that of a killed run, whose slots come back
+    before its jobs have ended, or of a run that has lost its lease while nobody counted. For each such job that books
+    and seats know of, one slot is left. A run may always take a slot for a job of its own that is out already.
 
     Args:
         mine: what the run has.
@@ -70,12 +69,9 @@ def takeable(mine: Use, others: Iterable[Seat], limit: Limit, orphans: int) -> i
         limit: as it stands.
         orphans: jobs at the endpoint that no run holds a slot for.
     """
-    there = list(others)
+    without_slot = orphans + sum(max(0, seat.held - len(seat.leases)) for seat in others)
     free = limit.slots - limit.taken
-    if orphans or any(seat.held > len(seat.leases) for seat in there):
-        in_use = sum(seat.held for seat in there) + orphans
-        free = min(free, max(limit.slots - in_use, mine.out) - mine.slots)
-    return max(0, free)
+    return max(0, free - without_slot, min(free, mine.out - mine.slots))
 
 
 def shares(seats: Collection[Seat], slots: int) -> dict[str, int]:

@@ -88,11 +88,17 @@ class Stage:
             httpx.post(f"{self.api}/deployments/{deployment['id']}/pause_deployment", timeout=30).raise_for_status()
 
     @contextmanager
-    def worker(self, limit: int) -> Iterator[subprocess.Popen[bytes]]:
-        """A process worker of the pool, with so many flow runs at once."""
+    def worker(self, limit: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+        """A process worker of the pool; the pool, and not the worker, may be limited to so many flow runs at once.
+
+        A worker with a limit of its own dies when a flow run is answered before its process has quite ended.
+        """
+        if limit is not None:
+            url = f"{self.api}/work_pools/assetmill"
+            httpx.patch(url, json={"concurrency_limit": limit}, timeout=30).raise_for_status()
         command = [
             sys.executable, "-P", "-m", "prefect", "worker", "start", "--pool", "assetmill", "--type", "process",
-            "--limit", str(limit), "--name", "bench",
+            "--name", "bench",
         ]  # fmt: skip
         environment = self.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
         with (

@@ -116,10 +116,10 @@ def test_what_may_be_taken_leaves_room_for_every_job_that_is_known_of(slots, min
     limit = Limit(slots, min(slots, mine + theirs))
     taken = takeable(Use(mine, out), [other], limit, orphans)
     assert 0 <= taken <= limit.slots - limit.taken
-    bare = orphans or their_out > theirs
-    if taken and bare:
-        assert max(mine + taken, out) <= max(slots - other.held - orphans, out)
-    if not bare:
+    jobs_and_slots = max(out, mine + taken) + max(their_out, theirs) + orphans
+    if mine + taken > out and taken and limit.taken == mine + theirs:
+        assert jobs_and_slots <= slots
+    if not orphans and their_out <= theirs:
         assert taken == limit.slots - limit.taken
 
 
