@@ -48,6 +48,7 @@ def test_when_one_ends_the_others_are_ended_and_its_code_is_the_answer(tmp_path)
     assert place.read_text() == str(int(signal.SIGTERM))
 
 
+HEARS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # as on a terminal
 AS_A_SCRIPT_DOES = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # whatever it starts with & ignores Ctrl-C
 
 
@@ -56,12 +57,16 @@ AS_A_SCRIPT_DOES = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # whatever it s
 )
 def test_who_is_told_to_end_tells_each_of_them_once_and_waits(tmp_path, how, started):
     places = [tmp_path / "a", tmp_path / "b"]
-    command = [sys.executable, "-P", "-c", SUPERVISOR, LASTING, *map(str, places)]
+    program = SUPERVISOR if started else HEARS + SUPERVISOR
+    command = [sys.executable, "-P", "-c", program, LASTING, *map(str, places)]
     with subprocess.Popen([*started, *command], stderr=subprocess.PIPE, text=True) as supervisor:
-        while not all(place.is_file() and place.read_text() for place in places):
-            assert supervisor.poll() is None
-        supervisor.send_signal(how)
-        said = supervisor.stderr.read()
+        try:
+            while not all(place.is_file() and place.read_text() for place in places):
+                assert supervisor.poll() is None
+            supervisor.send_signal(how)
+            said = supervisor.stderr.read()
+        finally:
+            supervisor.kill()  # one that has not listened must not keep the tests waiting
     assert "Traceback" not in said
     assert [place.read_text() for place in places] == [str(int(signal.SIGTERM))] * 2
 
