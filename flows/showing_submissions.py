@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
+from itertools import dropwhile
 from typing import Any
 
 from prefect import get_run_logger
@@ -60,7 +61,7 @@ async def name_flow_run(record: Record) -> None:
 
 
 async def show_plan_of(settings: Settings, clock: Clock, record: Record) -> str:
-    """Show the plan as it is now, against the books as they are; its Markdown, without a title."""
+    """Show the plan as it is now, against the books as they are; its table of pictures as Markdown."""
     try:
         plan = await asyncio.to_thread(_plan, settings, clock, record)
         markdown = plan_markdown(plan, record.plan.asks or "" if record.plan else "")
@@ -73,7 +74,7 @@ async def show_plan_of(settings: Settings, clock: Clock, record: Record) -> str:
         await acreate_markdown_artifact(whole, key=key, description=f"Plan of {title_of(record)}")
     except Exception as error:  # noqa: BLE001  shown or not, the plan is the same
         get_run_logger().warning("the plan could not be shown: %s", type(error).__name__)
-    return markdown
+    return "\n\n".join(dropwhile(lambda part: not part.startswith("|"), markdown.split("\n\n")))
 
 
 def _plan(settings: Settings, clock: Clock, record: Record) -> Plan:
@@ -103,11 +104,11 @@ def about(record: Record) -> str:
     return "\n".join(lines)
 
 
-def question(record: Record, markdown: str) -> str:
-    """What stands above the form."""
+def question(record: Record, table: str) -> str:
+    """What stands above the form; `table` is the plan's, picture by picture."""
     why = record.plan.asks if record.plan and record.plan.asks else "somebody has to agree"
     whole = "\n\n".join(
-        filter(None, [f"# {plain(title_of(record))}", f"Asked because {plain(why)}.", about(record), markdown])
+        filter(None, [f"# {plain(title_of(record))}", f"Asked because {plain(why)}.", about(record), table])
     )
     return whole if len(whole) <= LONGEST_QUESTION else whole[:LONGEST_QUESTION].rpartition("\n")[0] + "\n\n..."
 

@@ -105,10 +105,10 @@ async def _decided(case: Case, record: Record, instead_of: str | None) -> Record
         raise UsageError(f"{record.id} was not examined yet", hint="the flow ingest-submissions does, or `assetmill`")
     if record.state not in (State.PLANNED, State.AWAITING_APPROVAL):
         return record
-    markdown = await show_plan_of(case.settings, case.clock, record)
+    table = await show_plan_of(case.settings, case.clock, record)
     if record.state is State.PLANNED or record.plan is None or record.approve_by is None:
         return record
-    form = form_for(record.plan.estimate_usd, question(record, markdown))
+    form = form_for(record.plan.estimate_usd, question(record, table))
     answer = await ask(form, record.approve_by - case.clock.now(), instead_of=instead_of)
     desk, by = case.desk, (answer.by if answer else "") or NAMELESS
     try:
