@@ -272,6 +272,7 @@ def test_what_an_operator_switches_stays_and_what_else_was_changed_is_put_right(
         nightly = await client.read_deployment_by_name("nightly/nightly")
         await client.resume_deployment(settle.id)
         await client.update_deployment_schedule(nightly.id, nightly.schedules[0].id, active=False)
+        (await client._client.patch(f"/variables/name/{AUTO_APPROVE}", json={"value": "0"})).raise_for_status()
         return weekly, variable.value, settle.paused, nightly.schedules[0].active
 
     weekly, approved, paused, active = prefect(look)

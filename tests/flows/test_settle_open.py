@@ -8,6 +8,7 @@ import io
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -62,6 +63,18 @@ def cut_off(books: sqlite3.Connection, folder: Path) -> None:
         receipt.unlink()
 
 
+def count_jobs_at(api_url: str, pod_url: str) -> None:
+    """Have the limit there without which nobody may send, as `assetmill deploy` makes it."""
+    host, endpoint_id = httpx.URL(pod_url).netloc.decode(), pod_url.rpartition("/")[2]
+    limit = {"name": f"endpoint-{endpoint_id}@{host}", "limit": 6, "active": True}
+    for _ in range(40):
+        answer = httpx.post(f"{api_url}/v2/concurrency_limits/", json=limit, timeout=30)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # SQLite, busy
+            break
+        threading.Event().wait(0.2)
+    answer.raise_for_status()
+
+
 async def settle_in_prefect(terminal: Any, api_url: str, parameters: str = "{}", **variables: str) -> str:
     """Run the flow as a worker of Prefect does, in a process of its own; what its final state says."""
     environment = terminal.environment | {"PREFECT_API_URL": api_url, "PREFECT_HOME": str(terminal.folder / "prefect")}
@@ -74,7 +87,10 @@ async def settle_in_prefect(terminal: Any, api_url: str, parameters: str = "{}",
 
 
 async def last_run(api_url: str) -> dict[str, Any]:
-    body = {"sort": "START_TIME_DESC", "limit": 1, "flows": {"name": {"any_": ["settle-open"]}}}
+    ended_here = {"deployment_id": {"is_null_": True}, "state": {"type": {"any_": ["COMPLETED"]}}}  # none of a schedule
+    body = {
+        "sort": "END_TIME_DESC", "limit": 1, "flow_runs": ended_here, "flows": {"name": {"any_": ["settle-open"]}},
+    }  # fmt: skip
     async with httpx.AsyncClient() as client:
         found = (await client.post(f"{api_url}/flow_runs/filter", json=body)).json()
     return dict(found[0])
@@ -88,6 +104,7 @@ async def test_the_flow_collects_what_a_killed_run_has_left_and_says_so(terminal
         return worker(job_input)
 
     async with running_pod(PodConfig(endpoint_id=ENDPOINT, api_key=KEY, workers=2), counted) as pod:
+        await asyncio.to_thread(count_jobs_at, api_url, pod.url)
         name, key = terminal.manifest(SKIES), {"ASSETMILL_SERVE_KEY": KEY, "ASSETMILL_LOOK_FOR_S": "0"}
         run = ("run", name, "--endpoint", pod.url, "--yes", "--json")
         first = await asyncio.to_thread(terminal, *run, PREFECT_API_URL=api_url, **key)
@@ -107,6 +124,7 @@ async def test_the_flow_collects_what_a_killed_run_has_left_and_says_so(terminal
 
 async def test_what_cannot_be_settled_is_in_the_log_of_the_flow_run(terminal, api_url, books, tmp_path):
     async with running_pod(PodConfig(endpoint_id=ENDPOINT, api_key=KEY), worker) as pod:
+        await asyncio.to_thread(count_jobs_at, api_url, pod.url)
         name, key = terminal.manifest(SKIES), {"ASSETMILL_SERVE_KEY": KEY, "ASSETMILL_LOOK_FOR_S": "0"}
         run = ("run", name, "--endpoint", pod.url, "--yes", "--only", "dawn")
         assert (await asyncio.to_thread(terminal, *run, PREFECT_API_URL=api_url, **key)).code == 0
