@@ -56,7 +56,7 @@ chaos-kill: $(VENV)/dev.stamp ## kill -9 of the program itself at KILLS=30 rando
 	$(BIN)/python tests/chaos/kill_runs.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 crash: $(VENV)/dev.stamp ## Runs of a worker that are cancelled, killed and retried in Prefect: nothing is paid twice
-	CRASH_PROOF=all $(BIN)/python -m pytest -q tests/flows/test_crash_cancel_retry.py
+	CRASH_PROOF=all $(BIN)/python -m pytest -q tests/flows/test_crash_cancel_retry.py tests/flows/test_alerts.py
 
 machines: $(VENV)/dev.stamp ## Several machines at one endpoint, one of which dies: GAMES=4 batches of ASSETS=20, MACHINES=2, SECONDS=12 a job, SEED
 	$(BIN)/python tests/machines/proof.py $(if $(GAMES),--games $(GAMES)) $(if $(ASSETS),--assets $(ASSETS)) \

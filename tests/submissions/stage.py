@@ -85,7 +85,7 @@ class Stage:
         if done.returncode:
             raise AssertionError(f"deploy: {done.stderr}{done.stdout}")
         for deployment in self.ask("/deployments/filter", {}):  # nothing but what is told to runs here
-            httpx.post(f"{self.api}/deployments/{deployment['id']}/pause_deployment", timeout=30).raise_for_status()
+            httpx.post(f"{self.api}/deployments/{deployment['id']}/pause_deployment", timeout=120).raise_for_status()
 
     @contextmanager
     def worker(self, limit: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
@@ -95,7 +95,7 @@ class Stage:
         """
         if limit is not None:
             url = f"{self.api}/work_pools/assetmill"
-            httpx.patch(url, json={"concurrency_limit": limit}, timeout=30).raise_for_status()
+            httpx.patch(url, json={"concurrency_limit": limit}, timeout=120).raise_for_status()
         command = [
             sys.executable, "-P", "-m", "prefect", "worker", "start", "--pool", "assetmill", "--type", "process",
             "--name", "bench",
@@ -151,7 +151,7 @@ class Stage:
     def ask(self, path: str, body: Mapping[str, Any]) -> Any:
         """The API's answer; a SQLite server that is busy is asked again."""
         for _ in range(40):
-            answer = httpx.post(f"{self.api}{path}", json=body, timeout=30)
+            answer = httpx.post(f"{self.api}{path}", json=body, timeout=120)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 return answer.raise_for_status().json()
             threading.Event().wait(LOOK_S)
