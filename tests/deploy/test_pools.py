@@ -78,7 +78,7 @@ def test_a_container_is_not_root_and_may_write_to_its_folders_alone():
     assert (limits["user"], limits["read_only"], limits["cap_drop"]) == ("10001:10001", True, ["ALL"])
     assert made["env"]["EXTRA"] == "1"
     assert made["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
-    assert "/etc/assetmill/flow-run.env:/work/.env:ro" in made["volumes"]
+    assert "/etc/assetmill/flow-run.env:/srv/assetmill/.env:ro" in made["volumes"]
     assert not made["privileged"]
 
 
