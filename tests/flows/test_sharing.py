@@ -186,21 +186,25 @@ async def main():
     request = Request(Path(sys.argv[1]), sys.argv[2])
     async with open_batch(load_settings(), request, Clock(), "killed") as batch, shared_slots(batch):
         await batch.admission.enter("entity")
-        seats = batch.ledger.seats
-        while not any(seat.leases for seat in await asyncio.to_thread(seats.at, sys.argv[3])):
-            await asyncio.sleep(0.1)
-        print("holds", flush=True)
+        print("sends", flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main())
 """
 
 
-def hold_and_die(command: list[str], environment: dict[str, str]) -> None:
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as holder:
+def hold_and_die(command: list[str], environment: dict[str, str], ledger_url: str, name: str) -> None:
+    """Kill the holder once its seat says by which leases it holds its slots."""
+    with (
+        Ledger.open(ledger_url) as ledger,
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as holder,
+    ):
         try:
             assert holder.stdout is not None
-            assert holder.stdout.readline() == "holds\n"
+            assert holder.stdout.readline() == "sends\n"
+            while not any(seat.leases for seat in ledger.seats.at(name)):
+                with pytest.raises(subprocess.TimeoutExpired):  # it lives
+                    holder.wait(0.1)
         finally:
             holder.kill()
 
@@ -213,9 +217,9 @@ async def test_what_a_killed_run_held_is_given_back_by_the_next_run_on_its_machi
         await ensure_limits(client, [endpoint], settings)
         server.change(name, limit=1)
         path = manifest(tmp_path, "one", 1)
-        command = [sys.executable, "-P", "-c", HOLDER, str(path), pod.url, name]
+        command = [sys.executable, "-P", "-c", HOLDER, str(path), pod.url]
         environment = os.environ | {"PREFECT_API_URL": api_url, "PREFECT_HOME": str(tmp_path / "prefect")}
-        await asyncio.to_thread(hold_and_die, command, environment)
+        await asyncio.to_thread(hold_and_die, command, environment, settings.ledger_url, name)
         assert server.read(name) == Limit(1, 1)
         assert await asyncio.wait_for(run(settings, Request(path, pod.url)), timeout=40) == 1
         assert server.read(name) == Limit(1, 0)
