@@ -2,7 +2,9 @@
 
 `attempts` is the results table: one row per request that may cost money, never deleted, final once
 settled. `runs` and `finishes` hang on it; `seats` says which runs share an endpoint now, and is no record of
-anything. A change here needs a migration that only adds; a test compares these tables with what the migrations make.
+anything. `workers` are lives of paid workers as an endpoint's listing told them, `bills` what the provider has
+billed for an hour, and `budget_warnings` which warnings were told already. A change here needs a migration that only
+adds; a test compares these tables with what the migrations make.
 """
 
 from __future__ import annotations
@@ -96,7 +98,14 @@ attempts = Table(
     Column("owner", String(64)),  # who looks after it while it is open
     Column("owner_place", Text),
     Column("claimed_until", UtcDateTime),
+    Column("cold", Boolean),  # the first job of its worker: it carries start, model load and idle tail
+    Column("start_ms", BigInteger),  # start of the worker that the job caused, as far as it is known
+    Column("gap_ms", BigInteger),  # the worker stood idle, and was paid for, between the job before and this one
+    Column("idle_ms", BigInteger),  # the worker's idle tail, carried by the job that started it
+    Column("reserved_usd", Usd),  # set aside within the budgets while it is open
+    Column("units", Float),  # of a provider that has a currency of its own, as it told them
     Index(None, "owner", "status"),
+    Index(None, "endpoint_url", "worker_id", "started_at"),
     Index(None, "game", "asset_id"),
     Index(None, "game", "status"),
     # The endpoint's ids are unique; rows that have none yet (NULL) do not collide.
@@ -115,6 +124,42 @@ finishes = Table(
     Column("inputs", Text, nullable=False),  # canonical JSON
     Column("quality", Text, nullable=False),  # JSON
     Column("finished_at", UtcDateTime, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("endpoint_url", String(500), primary_key=True),
+    Column("worker_id", String(200), primary_key=True),
+    Column("first_seen_at", UtcDateTime, primary_key=True),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("up_since", UtcDateTime),
+    Column("gpu", Text),
+    Column("price_per_s_usd", Usd),
+    Column("price_source", Text, nullable=False),
+    Column("idle_timeout_s", Float),
+)
+
+bills = Table(
+    "bills",
+    metadata,
+    Column("endpoint_url", String(500), primary_key=True),
+    Column("began_at", UtcDateTime, primary_key=True),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("total_usd", Usd, nullable=False),
+    Column("gpu_usd", Usd),
+    Column("cpu_usd", Usd),
+    Column("disk_usd", Usd),
+    Column("fee_usd", Usd),
+    Column("asked_at", UtcDateTime, nullable=False),
+)
+
+budget_warnings = Table(
+    "budget_warnings",
+    metadata,
+    Column("scope", String(200), primary_key=True),
+    Column("percent", Integer, primary_key=True),
+    Column("told_at", UtcDateTime, nullable=False),
 )
 
 seats = Table(

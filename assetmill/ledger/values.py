@@ -130,6 +130,7 @@ class Intent:
         retry_of: attempt that it replaces, if it does.
         planned_usd: what the plan says that it costs, None when unknown.
         planned_high_usd: what the plan says that it may cost at most.
+        reserved_usd: what is set aside for it within the budgets while it is open.
     """
 
     attempt_id: str
@@ -159,6 +160,7 @@ class Intent:
     retry_of: str | None = None
     planned_usd: Decimal | None = None
     planned_high_usd: Decimal | None = None
+    reserved_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,11 @@ class Facts:
         upload_ms: writing to the store.
         latency_ms: from the submission to the final row.
         draft: whether the worker says that it drew a placeholder.
+        cold: whether it was the first job of its worker's life.
+        start_ms: of such a job: the worker's start, as far as it is known.
+        gap_ms: of another job: how long the worker had stood idle since the job before.
+        idle_ms: of the first job: the idle tail that ends the worker's life.
+        units: what it cost in the provider's own currency.
     """
 
     worker_id: str | None = None
@@ -190,6 +197,11 @@ class Facts:
     upload_ms: int | None = None
     latency_ms: int | None = None
     draft: bool | None = None
+    cold: bool | None = None
+    start_ms: int | None = None
+    gap_ms: int | None = None
+    idle_ms: int | None = None
+    units: float | None = None
 
 
 NO_FACTS = Facts()

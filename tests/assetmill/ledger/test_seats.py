@@ -90,7 +90,11 @@ def test_a_ledger_of_before_gets_the_table_and_keeps_its_rows(ledger_url, open_b
     with Ledger.open(ledger_url) as ledger:
         open_books(ledger).keep("kept")
         with ledger._database.write() as connection:
-            connection.exec_driver_sql("DROP TABLE seats")
+            for table in ("seats", "workers", "bills", "budget_warnings"):
+                connection.exec_driver_sql(f"DROP TABLE {table}")
+            connection.exec_driver_sql("DROP INDEX ix_attempts_endpoint_url_worker_id_started_at")
+            for column in ("cold", "start_ms", "gap_ms", "idle_ms", "reserved_usd", "units"):
+                connection.exec_driver_sql(f"ALTER TABLE attempts DROP COLUMN {column}")
             connection.exec_driver_sql("UPDATE assetmill_alembic_version SET version_num = '0002'")
     with Ledger.open(ledger_url) as ledger:
         assert [row["attempt_id"] for row in ledger.rows()] == ["kept"]
