@@ -16,7 +16,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # Where nothing names a Prefect server, the three targets of one mean the local one.
 LOCAL_API := $(if $(PREFECT_API_URL)$(shell grep -sE '^PREFECT_API_URL=.' .env),,PREFECT_API_URL=http://127.0.0.1:4200/api)
 
-.PHONY: help run test test-engines engine-tools check fmt lock bench fuzz chaos chaos-kill crash machines thousand submissions screenshots docs ui server servers worker deploy clean
+.PHONY: help run test test-engines engine-tools check fmt lock bench fuzz chaos chaos-kill costs plans crash machines thousand submissions screenshots docs ui server servers worker deploy clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,10 +41,11 @@ fmt: $(VENV)/dev.stamp ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/dev.stamp ## Benchmarks: planning 10,000 assets, keeping three workers busy, publishing 5,000 assets again
+bench: $(VENV)/dev.stamp ## Benchmarks: planning 10,000 assets, three workers kept busy, 5,000 assets published again, a report on 100,000 attempts
 	$(BIN)/python bench/plan_10k.py
 	$(BIN)/python bench/utilisation.py
 	$(BIN)/python bench/publish_5k.py
+	$(BIN)/python bench/report_100k.py
 
 fuzz: $(VENV)/dev.stamp ## Property tests, long
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q tests/fuzz --timeout 7200
@@ -54,6 +55,12 @@ chaos: $(VENV)/dev.stamp ## Random faults and kill -9: RUNS=200 runs from SEED (
 
 chaos-kill: $(VENV)/dev.stamp ## kill -9 of the program itself at KILLS=30 random moments, each run to its end afterwards
 	$(BIN)/python tests/chaos/kill_runs.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+costs: $(VENV)/dev.stamp ## RUNS=50 seeded runs with prices: what the endpoint charged lies between their low and high, near the estimate
+	$(BIN)/python tests/money/proof.py --runs $(if $(filter command line environment,$(origin RUNS)),$(RUNS),50) $(if $(SEED),--seed $(SEED))
+
+plans: $(VENV)/dev.stamp ## COUNT=10 seeded plans and the runs that follow: what was charged lies between a plan's low and high, near its estimate
+	$(BIN)/python tests/money/plans.py $(if $(COUNT),--runs $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 crash: $(VENV)/dev.stamp ## Runs of a worker that are cancelled, killed and retried in Prefect: nothing is paid twice
 	CRASH_PROOF=all $(BIN)/python -m pytest -q tests/flows/test_crash_cancel_retry.py tests/flows/test_alerts.py
@@ -74,6 +81,7 @@ docs: $(VENV)/run.stamp ## Write again what is generated from the manifest model
 
 screenshots: $(VENV)/dev.stamp ## docs/images/*.png again, from a fresh run of the example in a real Prefect server; needs Chromium
 	$(BIN)/python bench/screenshots.py
+	$(BIN)/python bench/cost_screenshot.py
 
 ui: $(VENV)/run.stamp ## The Prefect UI over past runs
 	$(BIN)/assetmill ui

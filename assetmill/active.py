@@ -62,7 +62,9 @@ class Entry(BaseModel):
         None, description="Null: as the worker is configured."
     )
     endpoint: str | None = Field(None, description="RunPod endpoint id or address; goes above the provider.")
-    budget_usd: Decimal | None = Field(None, ge=0, allow_inf_nan=False, description="Most that a night may plan.")
+    budget_usd: Decimal | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Most that it may cost in one night."
+    )
     priority: Priority = Field("normal", description="How its runs stand to others at the same endpoint.")
     only: tuple[str, ...] = Field((), description="Asset ids; empty: all.")
     types: tuple[AssetType, ...] = Field((), description="Asset types; empty: all.")

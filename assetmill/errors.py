@@ -9,6 +9,7 @@
     ├── Refused                        we will not spend this                           exit 3
     │   ├── ConsentMissing             nobody has agreed to the plan
     │   └── BudgetExceeded             the budget would be overspent
+    │       └── BudgetTaken            what is left of it is set aside for jobs that are out: wait for them
     ├── ProviderRefused                key, endpoint or permission: stop the batch      exit 4
     │   └── ProviderFailing            jobs fail one after another: stop the batch
     ├── StorageError                   store unavailable                                exit 5
@@ -111,9 +112,19 @@ class ConsentMissing(Refused):
 
 
 class BudgetExceeded(Refused):
-    """The run would overspend its budget."""
+    """The run would overspend a budget. `scope` is the key of that budget, where it is a certain one."""
 
     code = "budget_exceeded"
+
+    def __init__(self, message: str, *, hint: str = "", job_id: str | None = None, scope: str = "") -> None:
+        super().__init__(message, hint=hint, job_id=job_id)
+        self.scope = scope
+
+
+class BudgetTaken(BudgetExceeded):
+    """No room in the budget as long as jobs are out: their reservations may come free."""
+
+    code = "budget_taken"
 
 
 class ProviderRefused(AssetmillError):

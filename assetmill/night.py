@@ -97,7 +97,9 @@ def most_spent(ledger: Ledger, run_id: str) -> Decimal | None:
     Raises:
         LedgerError: the books are unavailable.
     """
-    rows = ledger.rows(RowFilter(run_id=run_id), ("cost_estimate_usd", "cost_high_usd", "planned_high_usd"))
+    rows = ledger.rows(
+        RowFilter(run_id=run_id), ("cost_estimate_usd", "reserved_usd", "cost_high_usd", "planned_high_usd")
+    )
     most = [next((amount for amount in row.values() if amount is not None), None) for row in rows]
     return None if None in most else sum(filter(None, most), Decimal(0))
 

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from assetmill.errors import UsageError
 from assetmill.storage.access import Jurisdiction, S3Access, r2_endpoint
 
+Amount = Annotated[Decimal, Field(ge=0, lt=1_000_000, allow_inf_nan=False)]
 ProviderName = Literal["draft", "runpod", "comfyui", "scenario"]
 
 
@@ -47,6 +48,9 @@ class Settings(BaseSettings):
     model_identity: str = Field("flux1-dev-fp8", alias="ASSETMILL_MODEL_IDENTITY")
     execution_timeout_s: Annotated[int, Field(ge=5, le=604_800)] = Field(600, alias="ASSETMILL_EXECUTION_TIMEOUT_S")
     job_ttl_s: Annotated[int, Field(ge=10, le=604_800)] = Field(86_400, alias="ASSETMILL_JOB_TTL_S")
+    run_budget_usd: Amount | None = Field(None, alias="ASSETMILL_RUN_BUDGET_USD")
+    game_budget_usd: Amount | None = Field(None, alias="ASSETMILL_GAME_BUDGET_USD")
+    month_budget_usd: Amount | None = Field(None, alias="ASSETMILL_MONTH_BUDGET_USD")
     draft_seconds: Annotated[float, Field(ge=0, le=600)] = Field(0.0, alias="ASSETMILL_DRAFT_SECONDS")
     queue_stall_s: Annotated[int, Field(ge=10)] = Field(900, alias="ASSETMILL_QUEUE_STALL_S")
     lease_s: Annotated[float, Field(ge=1, le=3600)] = Field(30.0, alias="ASSETMILL_LEASE_S")

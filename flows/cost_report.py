@@ -15,8 +15,11 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from assetmill.clock import Clock
+from assetmill.errors import AssetmillError
 from assetmill.ledger import Ledger
 from assetmill.reports.periods import Length, Period, PeriodReport, last_whole, report_on
+from assetmill.reports.reconcile import reconcile
+from assetmill.reports.spend import SpendLimits
 from assetmill.settings import Settings, load_settings
 from assetmill.storage import open_store
 
@@ -40,25 +43,43 @@ async def cost_report(period: Length = "week", *, before: datetime | None = None
     """
     due = before or flow_run.scheduled_start_time or Clock().now()
     whole = last_whole(period, due if due.tzinfo else due.replace(tzinfo=UTC))
-    settings = load_settings()
-    report = await asyncio.to_thread(_made, settings, whole)
-    await _show(report, period)
+    settings, clock = load_settings(), Clock()
+    billed = await _billed(settings, clock, whole)
+    report = await asyncio.to_thread(_made, settings, whole, clock.now())
+    await _show(report, period, billed)
     get_run_logger().info(report.sentence)
     return Completed(message=report.sentence, data=report.period.key)
 
 
-def _made(settings: Settings, whole: Period) -> PeriodReport:
+async def _billed(settings: Settings, clock: Clock, whole: Period) -> str:
+    """Ask what was billed, so that the report has it, and say what came of it; without a key there is nobody to ask."""
+    if settings.runpod_api_key is None:
+        return "Bills were not asked for: there is no key for RunPod."
+    try:
+        done = await reconcile(settings, clock, since=whole.since, until=whole.until)
+    except AssetmillError as error:
+        get_run_logger().warning("what was billed is not known: %s", error)
+        return f"What was billed could not be asked: {error}"
+    for url, words in done.failures.items():
+        get_run_logger().warning("no bill of %s: %s", url, words)
+    return f"Billed: {done.sentence}."
+
+
+def _made(settings: Settings, whole: Period, now: datetime) -> PeriodReport:
     """Make the report, and keep it; made again for the same period it takes the place of the earlier one."""
+    limits = SpendLimits(settings.game_budget_usd, settings.month_budget_usd)
     with Ledger.open(settings.ledger_url) as ledger:
-        report = report_on(ledger, whole)
+        report = report_on(ledger, whole, made_at=now, limits=limits)
     store = open_store(settings.store_url, settings.store_access)
+    store.put(whole.page_key, report.page.encode(), content_type="text/html; charset=utf-8", cache_control="private")
     store.put(whole.key, report.csv.encode(), content_type="text/csv", cache_control="private")
     return report
 
 
-async def _show(report: PeriodReport, length: Length) -> None:
+async def _show(report: PeriodReport, length: Length, billed: str) -> None:
     page = (
-        f"# {report.period.name}\n\n{report.sentence}\n\n```\n{report.table}```\n\nIn the store: `{report.period.key}`"
+        f"# {report.period.name}\n\n{report.sentence}\n\n{billed}\n\n```\n{report.table}```\n\n"
+        f"In the store: `{report.period.key}`, and with charts `{report.period.page_key}`"
     )
     await acreate_markdown_artifact(page, key=f"cost-{length}", description=report.sentence)
     rows = [dict(row) for row in report.rows]

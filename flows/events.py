@@ -11,12 +11,18 @@ from prefect.events import emit_event
 from prefect.logging import get_logger
 from prefect.settings import PREFECT_API_URL
 
+from assetmill.batch.purse import Warned
 from assetmill.errors import AssetmillError, QueueStalled
 from assetmill.providers.runpod.diagnosis import Cause
 
 QUEUE_STALLED = "assetmill.queue.stalled"
 NO_WORKERS = "assetmill.endpoint.no-workers"
 ENDPOINT = "assetmill.endpoint."
+BUDGET_HALF = "assetmill.budget.half"
+BUDGET_MOST = "assetmill.budget.most"
+BUDGET_SPENT = "assetmill.budget.spent"
+BUDGET_EVENTS = {50: BUDGET_HALF, 80: BUDGET_MOST, 100: BUDGET_SPENT}
+BUDGET = "assetmill.budget."
 LONGEST_WORDS = 1000
 
 
@@ -48,10 +54,17 @@ def run_ended(endpoint: str, error: AssetmillError | None) -> None:
     queue_stalled(endpoint, error.message, error.hint)
 
 
-def _tell(event: str, endpoint: str, words: str, hint: str) -> bool:
+def budget_warned(warned: Warned) -> None:
+    """A budget is half spent, mostly spent, or reached; the books see to it that each is told once."""
+    budget = warned.budget
+    _tell(BUDGET_EVENTS[warned.percent], f"{budget.kind}.{budget.of}", warned.words, "", of=BUDGET)
+
+
+def _tell(event: str, name: str, words: str, hint: str, *, of: str = ENDPOINT) -> bool:
+    """Tell of an endpoint, or of whatever else a resource id can begin with."""
     if not PREFECT_API_URL.value():
         return False
-    resource = {"prefect.resource.id": ENDPOINT + endpoint, "prefect.resource.name": endpoint}
+    resource = {"prefect.resource.id": of + name, "prefect.resource.name": name}
     payload = {"words": words[:LONGEST_WORDS], "hint": hint[:LONGEST_WORDS]}
     try:
         return emit_event(event=event, resource=resource, payload=payload) is not None

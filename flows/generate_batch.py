@@ -19,10 +19,9 @@ from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
 
 from assetmill.batch.admission import Pass
-from assetmill.batch.budget import over_budget
 from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.interrupt import interruptible
-from assetmill.batch.prepare import Priority, Request, free_run_id, plan_only
+from assetmill.batch.prepare import Priority, Request, budget_outlook, free_run_id, plan_only
 from assetmill.batch.report import BatchReport, dry_report
 from assetmill.batch.results import Choice
 from assetmill.batch.run import Steps, run_batch
@@ -37,7 +36,7 @@ from assetmill.manifest.models import AssetType
 from assetmill.packs import Published
 from assetmill.planning.plan import Plan, PlanItem, Selection
 from assetmill.settings import Settings, load_settings
-from flows.events import run_ended
+from flows.events import budget_warned, run_ended
 from flows.sharing import shared_slots
 from flows.showing import Log, Shown, first_name, name_run, show_plan, show_plan_table
 from flows.watching import watched
@@ -134,8 +133,8 @@ async def generate_batch(
         endpoint: A RunPod endpoint id or an address; it goes above the provider. Empty: the provider's own.
         only: Ids of the assets to make. Empty: all.
         types: Asset types to make. Empty: all.
-        budget_usd: The most that the plan may cost, US dollars. Above it, or where the price is unknown, nothing is
-            sent. Empty: no limit.
+        budget_usd: The most that the run may cost, US dollars: what does not fit is not sent, and left for another
+            run. Where the price is unknown, nothing is. Empty: no limit but those of the worker and the manifest.
         priority: Among runs that share an endpoint: urgent goes first, backfill takes what is left.
         dry_run: Only plan: say what would be made and what it would cost. Sends nothing.
         overrides: Fields set for every asset that has them, such as {"candidates": 2, "post.colors": 16}.
@@ -174,6 +173,7 @@ async def _run(settings: Settings, request: Request, clock: Clock, run_id: str, 
     """Carry the batch out, and show it."""
     async with open_batch(settings, request, clock, run_id) as batch:
         shown = Shown(batch, log)
+        batch.purse.told = budget_warned
         await shown.begin()
         log.info("run %s on %s", run_id, batch.endpoint.name)
         with interruptible(batch) as interruption:
@@ -188,7 +188,8 @@ async def _plan(settings: Settings, request: Request, run_id: str) -> BatchRepor
     """Plan, and show what a run would do; reads the books, opens no endpoint and sends nothing."""
     plan = await asyncio.to_thread(plan_only, settings, request)
     await name_run(plan, dry_run=True)
-    await show_plan(plan, over_budget(plan, request.budget_usd))
+    found = await asyncio.to_thread(budget_outlook, settings, request, plan, Clock().now())
+    await show_plan(plan, found.words)
     await show_plan_table(plan)
     return dry_report(plan, settings.store_url, run_id)
 
@@ -215,7 +216,8 @@ def final_state(report: BatchReport) -> State[BatchReport]:
     if report.ending == "cancelled":
         return Cancelled(message=f"stopped by hand; {words}", data=report)
     if report.ending == "with_failures":
-        return Completed(name="CompletedWithFailures", message=words, data=report)
+        stopped = f"{report.stopped}; " if report.stopped else ""
+        return Completed(name="CompletedWithFailures", message=stopped + words, data=report)
     return Failed(message=f"{report.stopped or 'nothing could be made'}; {words}", data=report)
 
 

@@ -37,6 +37,7 @@ from assetmill.batch.report import BatchReport, duration_words, estimate_words, 
 from assetmill.batch.source import shown_name
 from assetmill.money import usd
 from assetmill.packs.kinds import JPEG
+from assetmill.planning.choices import Choice, gpu_words
 from assetmill.planning.plan import Plan, PlanItem, State
 
 Log = logging.Logger | LoggingAdapter
@@ -106,6 +107,8 @@ def plan_markdown(plan: Plan, note: str = "") -> str:
         else "Nothing to pay.",
         *([f"**{_cell(note)}**"] if note else []),
     ]
+    if plan.total.choices:
+        lines += ["## Choices", choices_markdown(plan.total.choices)]
     if due:
         table = [
             f"| {' | '.join(_cell(str(value)) for value in _plan_row(item).values())} |" for item in due[:PLAN_ROWS]
@@ -115,6 +118,20 @@ def plan_markdown(plan: Plan, note: str = "") -> str:
     if len(due) > PLAN_ROWS:
         lines.append(f"... and {len(due) - PLAN_ROWS} more")
     return "\n\n".join(lines)
+
+
+def choices_markdown(choices: Iterable[Choice]) -> str:
+    """Time and money with other numbers of workers and on other GPUs, as a table; the plan's own row is bold."""
+    lines = ["| workers | GPU | done in | cost | at least, at most | times from |", f"|{'---|' * 6}"]
+    for choice in choices:
+        cost = choice.cost
+        between = f"{usd(cost.low)} to {usd(cost.high)}" if cost.low is not None else ""
+        workers = f"{choice.workers} (more than configured)" if choice.above else str(choice.workers)
+        cells = [workers, gpu_words(choice), duration_words(choice.elapsed.estimate), usd(cost.estimate), between]
+        bold = "**" if choice.planned else ""
+        shown = [f"{bold}{_cell(cell)}{bold}" if cell else "" for cell in (*cells, choice.times_from)]
+        lines.append(f"| {' | '.join(shown)} |")
+    return "\n".join(lines)
 
 
 def _plan_row(item: PlanItem) -> dict[str, Any]:

@@ -61,7 +61,7 @@ async def name_flow_run(record: Record) -> None:
 
 
 async def show_plan_of(settings: Settings, clock: Clock, record: Record) -> str:
-    """Show the plan as it is now, against the books as they are; its table of pictures as Markdown."""
+    """Show the plan as it is now, against the books as they are; its choices and pictures as Markdown tables."""
     try:
         plan = await asyncio.to_thread(_plan, settings, clock, record)
         markdown = plan_markdown(plan, record.plan.asks or "" if record.plan else "")
@@ -105,7 +105,7 @@ def about(record: Record) -> str:
 
 
 def question(record: Record, table: str) -> str:
-    """What stands above the form; `table` is the plan's, picture by picture."""
+    """What stands above the form; `table` is the plan's: choices, and picture by picture."""
     why = record.plan.asks if record.plan and record.plan.asks else "somebody has to agree"
     whole = "\n\n".join(
         filter(None, [f"# {plain(title_of(record))}", f"Asked because {plain(why)}.", about(record), table])

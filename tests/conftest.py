@@ -10,6 +10,7 @@ by the same context managers.
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import pwd
@@ -29,6 +30,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from assetmill.cli.prefect_server import prefect_api, prefect_home
 from assetmill.settings import reach_this_machine_directly
 
 reach_this_machine_directly()
@@ -101,6 +103,32 @@ def seaweedfs_in(folder: Path) -> Iterator[S3Server]:
     with running(command, folder, os.environ | keys) as program:
         wait_until(server.takes_objects, program, folder)
         yield server
+
+
+@pytest.fixture(scope="session")
+def prefect_tables(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Put a Prefect database without any runs into a home, and return the home: to make its tables takes ten seconds.
+
+    It is made once for all processes that share the tests.
+    """
+    base = tmp_path_factory.getbasetemp()
+    made = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prefect-tables"
+    made.mkdir(exist_ok=True)
+    with (made / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made / "done").exists():
+            with prefect_api(made, None):
+                pass
+            (made / "done").touch()
+
+    def put(home: Path) -> Path:
+        folder = prefect_home(home)
+        folder.mkdir(parents=True)
+        for file in prefect_home(made).glob("prefect.db*"):
+            shutil.copy(file, folder)
+        return home
+
+    return put
 
 
 @pytest.fixture(scope="session")

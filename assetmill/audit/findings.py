@@ -35,6 +35,7 @@ class Kind(StrEnum):
     ENTRY_UNKNOWN = "entry_unknown"
     COST_NEGATIVE = "cost_negative"
     COST_DISORDERED = "cost_disordered"
+    COST_UNEXPLAINED = "cost_unexplained"
     DRAFT_CHARGED = "draft_charged"
     UNSENT_CHARGED = "unsent_charged"
     JOB_TWICE = "job_twice"
@@ -70,6 +71,7 @@ TITLES = {
     Kind.ENTRY_UNKNOWN: "a file of the current pack was finished by no attempt of the books",
     Kind.COST_NEGATIVE: "a cost is below nothing",
     Kind.COST_DISORDERED: "the lower bound, the estimate and the upper bound of a cost are not in this order",
+    Kind.COST_UNEXPLAINED: "a cost does not follow from the times and the price of its own row",
     Kind.DRAFT_CHARGED: "a draft is said to have cost something",
     Kind.UNSENT_CHARGED: "an attempt that no endpoint accepted is said to have cost something",
     Kind.JOB_TWICE: "two attempts claim one job of one endpoint",

@@ -2,8 +2,8 @@
 
 Pictures wait here in the order in which they came, one line for each workflow; a picture that is tried again goes to
 the head of its line. Whether a workflow may send at all is for the breakers to say, how many jobs may be out for the
-window. Closing sends everybody home. Whoever shares the endpoint among runs is told of every change, and asks what
-this run could use.
+window. How many more may come in at all can be said from outside, for a run that has a budget. Closing sends everybody
+home. Whoever shares the endpoint among runs is told of every change, and asks what this run could use.
 """
 
 from __future__ import annotations
@@ -27,6 +27,13 @@ class Pass:
         self.workflow = workflow
         self._has_slot = True
         self._judged = False
+        self._decided = False
+
+    def intended(self) -> None:
+        """The books have the job, or have refused it."""
+        if not self._decided:
+            self._decided = True
+            self._admission.decided()
 
     def job_ended(self) -> None:
         """Give the slot back: fetching and finishing hold nobody up."""
@@ -42,6 +49,7 @@ class Pass:
 
     def close(self) -> None:
         """It is over: a job of which nothing was said was never sent, or nobody knows."""
+        self.intended()
         self.job_ended()
         if not self._judged:
             self._judged = True
@@ -74,6 +82,7 @@ class Admission:
 
     Attributes:
         ended: slots that were given back so far.
+        undecided: let in, and neither in the books yet nor refused by them.
     """
 
     def __init__(
@@ -91,7 +100,9 @@ class Admission:
         self._alarm: asyncio.Task[None] | None = None
         self._changed: Callable[[], None] = lambda: None
         self._fetching = 0
+        self._allowed: int | None = None
         self.ended = 0
+        self.undecided = 0
 
     @property
     def out(self) -> int:
@@ -113,7 +124,18 @@ class Admission:
             return self._out
         waiting = {workflow: line.length() for workflow, line in self._lines.items()}
         room = sum(self._breakers.room(workflow, count) for workflow, count in waiting.items())
-        return self._out + min(sum(waiting.values()), max(room, self._fetching))
+        useful = min(sum(waiting.values()), max(room, self._fetching))
+        return self._out + (useful if self._allowed is None else min(useful, self._allowed))
+
+    def allow(self, count: int | None) -> None:
+        """Let that many more in from now on, as slots are free; None for any number."""
+        self._allowed = count
+        self._admit()
+        self._changed()
+
+    def decided(self) -> None:
+        """Somebody who was let in is in the books now, or was refused by them."""
+        self.undecided -= 1
 
     def resize(self, slots: int) -> None:
         """Have that many slots from now on. With fewer than jobs are out, these go on, and no other is sent."""
@@ -191,7 +213,7 @@ class Admission:
             hopeless = self._breakers.hopeless(name)
             if hopeless is not None:
                 _refuse(line, hopeless)
-        while self._closed is None and self._window.free:
+        while self._closed is None and self._window.free and self._allowed != 0:
             workflow = self._next()
             if workflow is None:
                 return
@@ -199,6 +221,9 @@ class Admission:
             self._breakers.sent(workflow)
             self._window.take()
             self._out += 1
+            self.undecided += 1
+            if self._allowed is not None:
+                self._allowed -= 1
             ticket.set_result(Pass(self, workflow))
 
     def _next(self) -> str | None:

@@ -11,11 +11,13 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from assetmill.batch.admission import Pass
-from assetmill.batch.collect import Sent, ending, ms, possible_cost, take
+from assetmill.batch.collect import ending, ms, take
 from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.costing import account
 from assetmill.batch.finish import finish_picture
 from assetmill.batch.request import Try, build_request, intent_of
 from assetmill.batch.send import send
+from assetmill.batch.sent import Sent, possible_cost
 from assetmill.batch.sharing import BACKFILL
 from assetmill.batch.withdraw import withdraw
 from assetmill.errors import (
@@ -31,7 +33,7 @@ from assetmill.errors import (
     ResultLost,
     WorkflowError,
 )
-from assetmill.ledger import Facts, Finish, Settlement, Status
+from assetmill.ledger import Finish, Settlement, Status
 from assetmill.ledger.codec import read_outputs
 from assetmill.planning.fingerprint import Generation
 from assetmill.planning.plan import PlanItem
@@ -59,6 +61,7 @@ async def attempt(batch: Batch, item: PlanItem, made: Generation, one: Try, entr
 
     Raises:
         AlreadyTaken, ClaimLost: somebody else is at this picture.
+        BudgetTaken, BudgetExceeded: nothing was sent: it does not fit into a budget now, or not any more.
         ProviderRefused, LedgerError, StorageError, QueueStalled: the whole batch has to stop.
     """
     work = Work(item, made, one, entry, batch.clock.monotonic())
@@ -69,7 +72,7 @@ async def attempt(batch: Batch, item: PlanItem, made: Generation, one: Try, entr
     tries = await asyncio.to_thread(batch.ledger.tries, made.fingerprint)
     intent = intent_of(batch, item, made, request, one=one, try_no=tries + 1)
     try:
-        sent = await send(batch, intent, request)
+        sent = await send(batch, intent, request, entry)
     except QueueStalled:
         raise
     except AttemptError as error:
@@ -84,9 +87,9 @@ async def _see_through(batch: Batch, work: Work, sent: Sent) -> Outcome:
     """Watch the job; then, without the slot, collect, finish and settle."""
     job: Job | None = None
     try:
-        job = await batch.provider.wait(sent.job_id, batch.progress.observed)
+        job = await batch.provider.wait(sent.job_id, batch.observed)
         work.entry.job_ended()
-        collected, outputs, facts = await take(batch, sent, job)
+        collected, outputs, _ = await take(batch, sent, job)
     except QueueStalled as error:
         if batch.priority == BACKFILL:
             error.hint = f"{STARTS_NO_WORKER}; {error.hint}" if error.hint else STARTS_NO_WORKER
@@ -102,7 +105,7 @@ async def _see_through(batch: Batch, work: Work, sent: Sent) -> Outcome:
     work.entry.came_back(job.worker_id, blank)
     if blank is None:  # what is drawn from it waits for the next try
         batch.raws.offer(work.item.key, {output.role: output for output in outputs})
-    return await _conclude(batch, work, sent, job, collected=collected, facts=facts)
+    return await _conclude(batch, work, sent, job, collected)
 
 
 def _left_open(batch: Batch, work: Work, sent: Sent, error: NotDelivered | ProviderRefused) -> Outcome:
@@ -123,7 +126,7 @@ def _never_sent(batch: Batch, work: Work, error: AttemptError) -> Outcome:
     return Outcome(work.item, status, work.one.attempt_id, error=error, cost=cost, job_id=error.job_id)
 
 
-async def _conclude(batch: Batch, work: Work, sent: Sent, job: Job, *, collected: Collected, facts: Facts) -> Outcome:
+async def _conclude(batch: Batch, work: Work, sent: Sent, job: Job, collected: Collected) -> Outcome:
     """Finish the picture and settle the row; finishing that fails loses nothing, the raw image is stored."""
     finish: Finish | None = None
     problem: AssetmillError | None = None
@@ -136,8 +139,9 @@ async def _conclude(batch: Batch, work: Work, sent: Sent, job: Job, *, collected
     if collected.blank and not good:
         problem = BlankImage("; ".join(collected.blank), job_id=job.id, hint="another seed may draw it")
     now = batch.clock.monotonic()
-    facts = replace(facts, finish_ms=ms(now - began), latency_ms=ms(now - work.started))
-    cost = sent.cost(job)
+    told = await account(batch, sent, job)
+    facts = replace(told.facts, finish_ms=ms(now - began), latency_ms=ms(now - work.started))
+    cost = told.cost
     settlement = Settlement(
         Status.KEPT if good else Status.REJECTED,
         batch.clock.now(),
@@ -158,8 +162,8 @@ async def _conclude(batch: Batch, work: Work, sent: Sent, job: Job, *, collected
 
 async def _settle_error(batch: Batch, work: Work, sent: Sent, job: Job | None, error: AttemptError) -> Outcome:
     latency = ms(batch.clock.monotonic() - work.started)
-    cost = sent.cost(job)
+    told = await account(batch, sent, job)
     status = Status.LOST if isinstance(error, ResultLost) else Status.FAILED
-    facts = replace(sent.facts(job), latency_ms=latency)
-    await batch.settle(sent.attempt_id, ending(batch.clock.now(), status, cost, error, facts))
-    return Outcome(work.item, status, sent.attempt_id, None, error, cost, latency, job_id=sent.job_id)
+    facts = replace(told.facts, latency_ms=latency)
+    await batch.settle(sent.attempt_id, ending(batch.clock.now(), status, told.cost, error, facts))
+    return Outcome(work.item, status, sent.attempt_id, None, error, told.cost, latency, job_id=sent.job_id)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from assetmill.batch.admission import Admission
 from assetmill.batch.desk import Desk
 from assetmill.batch.prepare import Priority
+from assetmill.batch.purse import Purse
 from assetmill.errors import AssetmillError, AttemptError, BlankImage, KeyMissing, ResultLost
 from assetmill.images import decode, nothing_in
 from assetmill.ledger import Finish, Output
@@ -137,7 +137,7 @@ class Batch(Desk):
         limits: execution timeout and time to live of a job, milliseconds.
         strip: leave provenance out of published files.
         priority: how this run stands to others at the same endpoint.
-        budget_usd: the most that its plan may cost.
+        purse: its budgets.
         shared: other runs may use the endpoint too; false where this run has started it for itself.
         resend_unknown: how often a picture is sent again whose request had no answer.
         unknowns: how often that has happened so far, by generation fingerprint.
@@ -158,8 +158,8 @@ class Batch(Desk):
     limits: tuple[int, int]
     strip: bool
     raws: RawImages
+    purse: Purse
     priority: Priority = "normal"
-    budget_usd: Decimal | None = None
     shared: bool = False
     resend_unknown: int = 1
     unknowns: Mapping[str, int] = field(default_factory=dict)
@@ -198,6 +198,7 @@ class Batch(Desk):
     def report(self, outcome: Outcome) -> Outcome:
         """Keep an outcome, and tell whoever watches."""
         self.outcomes[outcome.item.key] = outcome
+        self.purse.moved.set()
         if self.told is not None:
             self.told(outcome)
         if not outcome.good:  # what is drawn from it need not wait; a raw picture that was offered before stands
@@ -211,6 +212,7 @@ class Batch(Desk):
     def spent(self, outcome: Outcome) -> None:
         """Count an attempt that is about to be replaced."""
         self.retried += 1
+        self.purse.moved.set()
         self.progress.charged(outcome.cost)
         self.progress.forget(outcome.job_id)
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from assetmill.batch.progress import Progress
 from assetmill.batch.receipt import settle_with_receipt
+from assetmill.batch.roster import Roster
 from assetmill.clock import Clock
 from assetmill.errors import LedgerError
 from assetmill.ledger import Ledger, Owner, Receipt, Settlement
-from assetmill.providers.base import Provider
+from assetmill.providers.base import Job, Provider
 from assetmill.providers.endpoints import Endpoint
 from assetmill.storage import Store
 
@@ -35,6 +36,7 @@ class Desk:
         store: where bytes and receipts go.
         clock: time, ids and chance.
         progress: counts, and words for whoever watches.
+        roster: workers of the endpoint, and what each job was to its own.
     """
 
     owner: Owner
@@ -44,6 +46,12 @@ class Desk:
     store: Store
     clock: Clock
     progress: Progress
+    roster: Roster
+
+    def observed(self, job: Job) -> None:
+        """The endpoint said where a job stands."""
+        self.progress.observed(job)
+        self.roster.observed(job)
 
     async def settle(self, attempt_id: str, settlement: Settlement) -> Receipt:
         """Store the receipt and write the final row.

@@ -19,6 +19,8 @@ from assetmill.errors import (
     AssetmillError,
     AttemptError,
     BlankImage,
+    BudgetExceeded,
+    BudgetTaken,
     ClaimLost,
     NotDelivered,
     ProviderFailing,
@@ -73,7 +75,7 @@ def same_fate(item: PlanItem, tries: Tries) -> Outcome | None:
 
 
 async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tries: Tries) -> Outcome | None:
-    """One try, or what became of somebody else's; None when theirs came to nothing and it is our turn again."""
+    """One try, or what became of somebody else's; None when there was none and it is our turn again."""
     seed = new_seed(made.seed, tries.seed_no) if tries.seed_no > 1 else made.seed
     one = Try(batch.clock.new_id(), seed, tries.last)
     batch.in_hand.add(one.attempt_id)
@@ -82,6 +84,12 @@ async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tri
     except AlreadyTaken as taken:
         entry.close()
         return await follow(batch, item, taken.attempt_id)
+    except BudgetTaken as error:  # back into the line: the run lets it in again when there is room
+        batch.purse.refused = error
+        return None
+    except BudgetExceeded as error:
+        batch.end(error)
+        return Outcome(item, "unsent", error=error)
     except UnknownTooOften as error:
         return Outcome(item, "blocked", error=error)
     except ClaimLost:

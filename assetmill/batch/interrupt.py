@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from assetmill.batch.collect import Sent, sent_before
 from assetmill.batch.context import Batch
+from assetmill.batch.sent import Sent, sent_before
 from assetmill.batch.withdraw import withdraw_all
 from assetmill.errors import Stopped
 from assetmill.providers.base import JobState

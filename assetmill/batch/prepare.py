@@ -6,11 +6,14 @@ import itertools
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from assetmill.batch.budget import Outlook, bounds_at, limits_for, outlook
 from assetmill.manifest import Pack, load_pack
+from assetmill.money.budgets import Standing, budgets_of
 from assetmill.planning.history import NOTHING, History, read_history
 from assetmill.planning.plan import ALL, Plan, Selection, make_plan
 from assetmill.providers.endpoints import Endpoint, resolve_endpoint
@@ -36,7 +39,7 @@ class Request:
         overrides: asset fields that the command line sets for all assets.
         source: what the books call the manifest, where that is not its path: the address that it came from.
         priority: urgent runs go before normal ones at an endpoint that they share; backfill takes what is left.
-        budget_usd: the most that the plan may cost; None for no limit.
+        budget_usd: the most that the run may cost; None for no limit but those of settings and manifest.
     """
 
     manifest: Path
@@ -73,6 +76,30 @@ def plan_only(settings: Settings, request: Request) -> Plan:
         return make_plan(
             pack, history, endpoint, library, selection=request.selection, strip=strip, resend_unknown=resend
         )
+
+
+def budget_outlook(settings: Settings, request: Request, plan: Plan, at: datetime) -> Outlook:
+    """Hold a plan against its budgets, without opening a store or an endpoint.
+
+    Args:
+        settings: the environment.
+        request: what was asked for.
+        plan: made for it.
+        at: now, aware.
+
+    Raises:
+        LedgerError: the books cannot be read.
+    """
+    limits = limits_for(settings, plan.pack, request.budget_usd)
+    bounds = bounds_at(plan.endpoint, settings, limits)
+    budgets = budgets_of(limits, run_id="", game=plan.pack.game.id, at=at)
+    standings = [Standing(budget, Decimal(0), Decimal(0)) for budget in budgets]
+    if budgets and _books_exist(settings.ledger_url):
+        from assetmill.ledger import Ledger  # noqa: PLC0415  as above
+
+        with Ledger.open(settings.ledger_url) as ledger:
+            standings = list(ledger.standings(limits, run_id="", game=plan.pack.game.id, at=at))
+    return outlook(plan, standings, bounds)
 
 
 def free_run_id(settings: Settings, wanted: str) -> str:

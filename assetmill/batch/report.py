@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.progress import spent_words
 from assetmill.batch.results import Choice
-from assetmill.errors import AssetmillError, Stopped
+from assetmill.errors import AssetmillError, BudgetExceeded, Stopped
 from assetmill.money import usd
+from assetmill.money.budgets import Standing
 from assetmill.packs import Published
 from assetmill.planning.plan import Plan, State
 
@@ -43,6 +44,18 @@ class Line(BaseModel):
     message: str = Field(description="What happened, in one sentence.")
     hint: str = Field("", description="What to do about it.")
     job_id: str | None = Field(None, description="The provider's id.")
+
+
+class BudgetLine(BaseModel):
+    """A budget of the run, as it stood at its end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str = Field(description="run, game or month.")
+    of: str = Field(description="Id of the run or of the game, or the month.")
+    limit_usd: Decimal = Field(description="The most that may be spent.")
+    spent_usd: Decimal = Field(description="What settled attempts have cost; at most, where nobody knows better.")
+    reserved_usd: Decimal = Field(description="What is set aside for jobs that are out, of whichever run.")
 
 
 class BatchReport(BaseModel):
@@ -78,6 +91,8 @@ class BatchReport(BaseModel):
     store: str = Field(description="Address of the store.")
     failures: tuple[Line, ...] = Field(description="Pictures that are not there, and why.")
     stopped: str | None = Field(description="Why the run stopped before its end; null if it did not.")
+    budgets: tuple[BudgetLine, ...] = Field((), description="Budgets that held; none where there is none.")
+    warnings: tuple[str, ...] = Field((), description="Of the budgets: half spent, mostly spent, reached.")
     exit_code: ExitCode = Field(description="As documented for the command line.")
 
     @property
@@ -92,7 +107,8 @@ class BatchReport(BaseModel):
             return "complete"
         if self.exit_code == Stopped.exit_code:
             return "cancelled"
-        return "with_failures" if self.stopped is None and self.there else "failed"
+        at_its_limit = self.exit_code == BudgetExceeded.exit_code  # an end that was asked for: what fits is there
+        return "with_failures" if (self.stopped is None or at_its_limit) and self.there else "failed"
 
     @property
     def there(self) -> int:
@@ -206,8 +222,18 @@ def build_report(
         store=batch.store.url,
         failures=failures,
         stopped=batch.ended.message if batch.ended else None,
+        budgets=tuple(_budget_line(standing) for standing in batch.purse.standings),
+        warnings=tuple(warned.words for warned in batch.purse.warnings),
         exit_code=_exit_code(batch.ended, failures, choices),
     )
+
+
+def _budget_line(standing: Standing) -> BudgetLine:
+    budget = standing.budget
+    return BudgetLine(
+        kind=budget.kind, of=budget.of, limit_usd=budget.limit_usd, spent_usd=standing.spent_usd,
+        reserved_usd=standing.reserved_usd,
+    )  # fmt: skip
 
 
 def _failures(batch: Batch, plan: Plan) -> tuple[Line, ...]:

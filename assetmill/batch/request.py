@@ -50,7 +50,7 @@ async def build_request(batch: Batch, item: PlanItem, made: Generation, one: Try
         parameters["seed"] = one.seed
     bound: BoundGraph = bind(workflow, parameters, prefix=one.attempt_id)
     ensure_sound(bound, batch.library.contract)
-    execution_ms, ttl_ms = batch.limits
+    execution_ms, ttl_ms = batch.purse.bounds.execution_ms(item), batch.limits[1]
     low = batch.priority == BACKFILL
     return JobRequest(one.attempt_id, bound.graph, bound.outputs, pictures, execution_ms, ttl_ms, low_priority=low)
 
@@ -95,4 +95,5 @@ def intent_of(batch: Batch, item: PlanItem, made: Generation, request: JobReques
         retry_of=one.retry_of,
         planned_usd=item.cost.estimate,
         planned_high_usd=item.cost.high,
+        reserved_usd=batch.purse.bounds.reservation(item),
     )

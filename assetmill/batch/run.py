@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from assetmill.batch.admission import Pass
-from assetmill.batch.budget import check_budget
 from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.finish import refinish
 from assetmill.batch.follow import follow
@@ -22,6 +21,7 @@ from assetmill.batch.report import BatchReport, build_report
 from assetmill.batch.results import Choice, choose, publish_pack, read_before
 from assetmill.batch.session import plan_batch
 from assetmill.batch.settling import settle_for_run
+from assetmill.batch.spending import hold_against_budgets, within_budgets
 from assetmill.errors import (
     AssetmillError,
     AttemptError,
@@ -88,7 +88,7 @@ async def run_batch(batch: Batch, selection: Selection, channel: str, steps: Ste
         steps: how the steps are carried out.
 
     Raises:
-        BudgetExceeded: the plan costs more than the run may, or nobody knows what; nothing was sent.
+        BudgetExceeded: not one job fits into a budget, or nobody knows what one costs; nothing was sent.
         LedgerError, StorageError: the books or the store failed; nothing is half published.
     """
     state = "failed"
@@ -133,9 +133,10 @@ async def _steps(batch: Batch, selection: Selection, channel: str, steps: Steps)
     await asyncio.to_thread(read_before, batch, channel)
     plan, history = await plan_batch(batch, selection)
     await steps.planned(batch, plan)
-    check_budget(plan, batch.budget_usd)
+    await hold_against_budgets(batch, plan)
     _start(batch, plan, history)
-    await _make(batch, plan, history, steps)
+    async with within_budgets(batch, plan):
+        await _make(batch, plan, history, steps)
     if isinstance(batch.ended, LedgerError | StorageError):
         raise batch.ended
     batch.progress.phase("publishing")

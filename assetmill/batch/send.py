@@ -13,8 +13,10 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
-from assetmill.batch.collect import Sent, ending, possible_cost
+from assetmill.batch.admission import Pass
+from assetmill.batch.collect import ending
 from assetmill.batch.context import Batch
+from assetmill.batch.sent import Sent, possible_cost
 from assetmill.errors import (
     AssetmillError,
     AttemptError,
@@ -34,19 +36,25 @@ from assetmill.providers.retry import pause_before_resend
 T = TypeVar("T")
 
 
-async def send(batch: Batch, intent: Intent, request: JobRequest) -> Sent | None:
+async def send(batch: Batch, intent: Intent, request: JobRequest, entry: Pass) -> Sent | None:
     """Commit the row, submit (sending again only what was not accepted), and commit the job id.
+
+    Args:
+        batch: the run.
+        intent: the row.
+        request: the job.
+        entry: the right to send it.
 
     Returns:
         The sent attempt; None when its answer was lost and the endpoint says nothing at all: its row stays open.
 
     Raises:
-        AlreadyTaken, UnknownTooOften: nothing was written and nothing sent.
+        AlreadyTaken, UnknownTooOften, BudgetTaken, BudgetExceeded: nothing was written and nothing sent.
         ClaimLost: somebody else looks after the attempt; what was sent is cancelled.
         OutcomeUnknown, Throttled, NotDelivered, RequestRejected, ProviderRefused: the row is settled.
     """
     try:
-        return await _uninterrupted(_deliver(batch, intent, request))
+        return await _uninterrupted(_deliver(batch, intent, request, entry))
     except OutcomeUnknown as error:
         return await _search(batch, intent, request, error)
 
@@ -61,10 +69,12 @@ async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def _deliver(batch: Batch, intent: Intent, request: JobRequest) -> Sent:
+async def _deliver(batch: Batch, intent: Intent, request: JobRequest, entry: Pass) -> Sent:
     claim = batch.owner.claim(batch.clock.now())
     limit = batch.resend_unknown if batch.endpoint.paid else None
-    await asyncio.to_thread(batch.ledger.intend, intent, claim, most_unknown=limit)
+    limits = batch.purse.limits
+    await asyncio.to_thread(batch.ledger.intend, intent, claim, most_unknown=limit, limits=limits)
+    entry.intended()
     try:
         job_id = await _submit_patiently(batch, request, claim)
     except (OutcomeUnknown, ClaimLost):
@@ -72,14 +82,13 @@ async def _deliver(batch: Batch, intent: Intent, request: JobRequest) -> Sent:
     except (AttemptError, ProviderRefused) as error:
         await _settle_unsent(batch, intent, error)
         raise
-    return await _note(batch, intent, job_id)
+    return await _note(batch, intent, job_id, batch.clock.now())
 
 
-async def _note(batch: Batch, intent: Intent, job_id: str) -> Sent:
+async def _note(batch: Batch, intent: Intent, job_id: str, at: datetime) -> Sent:
     """Commit the job id. A job that somebody else has replaced meanwhile is cancelled."""
-    now = batch.clock.now()
     try:
-        await asyncio.to_thread(batch.ledger.submitted, intent.attempt_id, job_id=job_id, at=now, by=batch.owner.id)
+        await asyncio.to_thread(batch.ledger.submitted, intent.attempt_id, job_id=job_id, at=at, by=batch.owner.id)
     except ClaimLost:
         if (await asyncio.to_thread(batch.ledger.open_attempt, intent.attempt_id)) is None:
             with suppress(AttemptError):
@@ -89,7 +98,7 @@ async def _note(batch: Batch, intent: Intent, job_id: str) -> Sent:
         error.job_id = job_id  # the message is now the only place that names the job
         raise
     batch.progress.submitted(job_id)
-    return _sent(intent, job_id, now)
+    return _sent(intent, job_id, at)
 
 
 def _sent(intent: Intent, job_id: str, at: datetime) -> Sent:
@@ -99,7 +108,6 @@ def _sent(intent: Intent, job_id: str, at: datetime) -> Sent:
         outputs=dict(intent.expected_outputs),
         submitted_at=at,
         usd_per_s=intent.price_per_s_usd,
-        price_source=intent.price_source,
         high_usd=intent.planned_high_usd,
     )
 
@@ -109,7 +117,7 @@ async def _search(batch: Batch, intent: Intent, request: JobRequest, error: Outc
     sighting = await batch.provider.find(request.attempt_id, age_s=0.0)
     if sighting.job_id is not None:
         batch.progress.say(f"a job whose answer was lost was found again: {sighting.evidence}")
-        return await _uninterrupted(_note(batch, intent, sighting.job_id))
+        return await _uninterrupted(_note(batch, intent, sighting.job_id, intent.intended_at))  # it ran meanwhile
     if sighting.unanswered:
         return None
     told: AttemptError = OutcomeUnknown(f"{error.message}; {sighting.evidence}", hint=error.hint)

@@ -13,18 +13,23 @@ from dataclasses import replace
 from pydantic import SecretStr
 
 from assetmill.batch.admission import Admission
+from assetmill.batch.budget import bounds_at, limits_for
 from assetmill.batch.context import Batch, RawImages
 from assetmill.batch.desk import holding_claims
 from assetmill.batch.prepare import NO_LIMIT, Request, books_of
+from assetmill.batch.pricing import priced
 from assetmill.batch.progress import Progress, new_progress
+from assetmill.batch.purse import Purse, new_purse
+from assetmill.batch.roster import Roster
 from assetmill.batch.settling import new_owner, new_provider
 from assetmill.batch.window import Window
 from assetmill.clock import Clock
 from assetmill.ledger import Ledger, Run
 from assetmill.localpod.process import draft_endpoint
-from assetmill.manifest import load_pack
+from assetmill.manifest import Pack, load_pack
 from assetmill.planning.history import History
 from assetmill.planning.plan import Plan, Selection, make_plan
+from assetmill.providers.base import EndpointFacts
 from assetmill.providers.breakers import Breakers
 from assetmill.providers.endpoints import Endpoint, resolve_endpoint
 from assetmill.settings import Settings
@@ -53,6 +58,9 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
         progress, owner = new_progress(), new_owner(settings, run_id)
         provider = new_provider(endpoint, settings, clock, progress)
         stack.push_async_callback(provider.aclose)
+        endpoint, facts = await priced(endpoint, provider, settings, clock, progress.say)
+        roster = Roster(endpoint, provider, ledger, clock, facts)
+        stack.push_async_callback(roster.aclose)
         batch = Batch(
             owner=owner,
             endpoint=endpoint,
@@ -61,6 +69,7 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
             store=store,
             clock=clock,
             progress=progress,
+            roster=roster,
             run_id=run_id,
             pack=pack,
             settings=settings,
@@ -69,9 +78,9 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
             limits=(settings.execution_timeout_s * 1000, settings.job_ttl_s * 1000),
             strip=settings.strip_provenance,
             priority=request.priority,
-            budget_usd=request.budget_usd,
             shared=shared,
             raws=RawImages(store),
+            purse=_purse(settings, pack, endpoint, request, facts),
             resend_unknown=settings.resend_unknown if endpoint.paid else NO_LIMIT,
         )
         run = Run(
@@ -81,6 +90,11 @@ async def open_batch(settings: Settings, request: Request, clock: Clock, run_id:
         await asyncio.to_thread(ledger.begin_run, run)
         await stack.enter_async_context(holding_claims(ledger, owner, clock, progress))
         yield batch
+
+
+def _purse(settings: Settings, pack: Pack, endpoint: Endpoint, request: Request, facts: EndpointFacts) -> Purse:
+    limits = limits_for(settings, pack, request.budget_usd)
+    return new_purse(limits, bounds_at(endpoint, settings, limits, facts), paid=endpoint.paid)
 
 
 def _admission(endpoint: Endpoint, settings: Settings, clock: Clock, progress: Progress) -> Admission:

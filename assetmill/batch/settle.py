@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from assetmill.batch.collect import Sent, ending, possible_cost, sent_before, take
+from assetmill.batch.collect import ending, take
+from assetmill.batch.costing import account, account_collected
 from assetmill.batch.desk import Desk
 from assetmill.batch.receipt import stored_receipt
+from assetmill.batch.sent import Sent, possible_cost, sent_before
 from assetmill.batch.withdraw import withdraw
 from assetmill.clock import Clock
 from assetmill.errors import (
@@ -29,7 +31,7 @@ from assetmill.errors import (
     Throttled,
 )
 from assetmill.ledger import NO_FACTS, Facts, Ledger, OpenAttempt, Owner, Settlement, Status, is_gone
-from assetmill.money import Cost, attempt_cost, no_cost
+from assetmill.money import Cost, no_cost
 from assetmill.providers.base import Job
 
 LOOK_ONCE_AGE_S = 600.0  # a draft costs nothing: as old as the longest search, it is looked for just once
@@ -99,8 +101,8 @@ async def _by_its_receipt(desk: Desk, attempt: OpenAttempt) -> bool:
 
 async def _keep(desk: Desk, attempt: OpenAttempt) -> bool:
     """Its raw images are stored: only the final row is missing; finishing them is free and comes later."""
-    cost = attempt_cost(attempt.price_per_s_usd, attempt.execution_ms, attempt.queue_ms, source=attempt.price_source)
-    await desk.settle(attempt.attempt_id, Settlement(Status.KEPT, desk.clock.now(), cost))
+    told = await account_collected(desk, attempt)
+    await desk.settle(attempt.attempt_id, Settlement(Status.KEPT, desk.clock.now(), told.cost, told.facts))
     return True
 
 
@@ -139,11 +141,13 @@ async def _collect(desk: Desk, attempt: OpenAttempt, job_id: str, *, wait: bool)
         return await withdraw(desk, sent, error)
     except AttemptError as error:
         status = Status.LOST if isinstance(error, ResultLost) else Status.FAILED
-        return await _close(desk, attempt, status, error, sent.cost(job), sent.facts(job))
-    settlement = Settlement(Status.KEPT, desk.clock.now(), sent.cost(job))
+        told = await account(desk, sent, job)
+        return await _close(desk, attempt, status, error, told.cost, told.facts)
+    told = await account(desk, sent, job)
+    settlement = Settlement(Status.KEPT, desk.clock.now(), told.cost, told.facts)
     if collected.blank:
         blank = BlankImage("; ".join(collected.blank))
-        settlement = ending(desk.clock.now(), Status.REJECTED, sent.cost(job), blank)
+        settlement = ending(desk.clock.now(), Status.REJECTED, told.cost, blank, told.facts)
     await desk.settle(attempt.attempt_id, settlement)
     return True
 
@@ -161,7 +165,7 @@ async def _job(desk: Desk, sent: Sent, *, wait: bool) -> Job:
     else:
         if job.state.terminal or not wait:
             return job
-    return await desk.provider.wait(sent.job_id, desk.progress.observed, age_s=age_s)
+    return await desk.provider.wait(sent.job_id, desk.observed, age_s=age_s)
 
 
 async def _unreachable(desk: Desk, attempt: OpenAttempt, error: NotDelivered) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from assetmill.batch.context import Batch
 from assetmill.batch.desk import Desk, holding_claims
 from assetmill.batch.progress import Progress, new_progress
+from assetmill.batch.roster import Roster
 from assetmill.batch.settle import carry_on, claim_of
 from assetmill.batch.still_open import StillOpen, Why, ask_why, in_words, still_open
 from assetmill.clock import Clock
@@ -88,9 +89,11 @@ class Desks:
             endpoint = endpoint_of(self.settings, url)
             provider = new_provider(endpoint, self.settings, self.clock, self.progress)
             self.stack.push_async_callback(provider.aclose)
+            roster = Roster(endpoint, provider, self.ledger, self.clock)
+            self.stack.push_async_callback(roster.aclose)
             self.known[url] = Desk(
                 owner=self.owner, endpoint=endpoint, provider=provider, ledger=self.ledger, store=self.store,
-                clock=self.clock, progress=self.progress,
+                clock=self.clock, progress=self.progress, roster=roster,
             )  # fmt: skip
         return self.known[url]
 

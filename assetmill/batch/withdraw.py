@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from assetmill.batch.collect import Sent, ending
+from assetmill.batch.collect import ending
+from assetmill.batch.costing import Account, account
 from assetmill.batch.desk import Desk
+from assetmill.batch.sent import Sent
 from assetmill.errors import AssetmillError, AttemptError, ProviderRefused, ResultExpired
-from assetmill.ledger import Status
+from assetmill.ledger import NO_FACTS, Status
 from assetmill.money import no_cost
 from assetmill.providers.base import Job, JobState
 
@@ -42,8 +44,8 @@ async def withdraw(desk: Desk, sent: Sent, error: AssetmillError) -> bool:
     if job is not None and job.state is not JobState.CANCELLED:
         return False
     begun = job is not None and (job.worker_id is not None or job.execution_ms is not None)
-    cost = sent.cost(job) if begun else no_cost("never started")
-    await desk.settle(sent.attempt_id, ending(desk.clock.now(), Status.CANCELLED, cost, error, sent.facts(job)))
+    told = await account(desk, sent, job) if begun else Account(no_cost("never started"), NO_FACTS)
+    await desk.settle(sent.attempt_id, ending(desk.clock.now(), Status.CANCELLED, told.cost, error, told.facts))
     return True
 
 

@@ -28,7 +28,7 @@ PROVIDERS = ("draft", "runpod", "custom")
 File = Annotated[str, typer.Argument(metavar="FILE", help="Manifest; a copy of it goes into the store.")]
 Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Its name on the list; else its file's.")]
 Budget = Annotated[
-    str | None, typer.Option("--budget", metavar="USD", help="Most that one night may plan for it; else no limit.")
+    str | None, typer.Option("--budget", metavar="USD", help="Most that it may cost in one night; else no limit.")
 ]
 Prio = Annotated[
     str, typer.Option("--priority", metavar="urgent|normal|backfill", help="Among runs that share an endpoint.")

@@ -99,7 +99,7 @@ def run(
     manifest: Source, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to what it costs.")] = False,
     only: Only = None, types: Types = None, endpoint: Endpoint = None, overrides: Overrides = None,
     max_cost: Annotated[
-        str | None, typer.Option(metavar="USD", help="Send nothing if the plan costs more, or nobody knows what.")
+        str | None, typer.Option(metavar="USD", help="The most that it may cost; what does not fit is left.")
     ] = None,
     priority: Annotated[
         Literal["urgent", "normal", "backfill"], typer.Option(help="Among runs that share an endpoint.")
@@ -133,15 +133,54 @@ def settle(
 @app.command()
 @guarded
 def report(
-    by: Annotated[str, typer.Option("--by", metavar="COLUMN,..", help="Group by: day, game, type, provider ...")] = (
-        "day,game,type,provider"
-    ),
-    form: Annotated[str, typer.Option("--format", metavar="table|csv|json", help="How to print it.")] = "table",
-) -> int:
-    """Cost and latency of every image, from the ledger."""
-    from assetmill.cli.report import print_report
+    *, by: Annotated[
+        str, typer.Option("--by", metavar="COLUMN,..", help="Group by: day, game, type, run, gpu, status ...")
+    ] = "day,game,type,provider",
+    form: Annotated[
+        str, typer.Option("--format", metavar="table|csv|json|parquet|xlsx|html", help="How to write it.")
+    ] = "table",
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="From this date or time on.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this date or time.")] = None,
+    timezone: Annotated[str, typer.Option("--timezone", metavar="ZONE", help="Of days, dates and times.")] = "UTC",
+    game: Annotated[str | None, typer.Option("--game", metavar="ID", help="Only this game.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", metavar="ID", help="Only this run.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it here.")] = None,
+) -> int:  # fmt: skip
+    """Cost and latency of every image, from the ledger; html is a page with charts."""
+    from assetmill.cli.report import Asked, print_report
 
-    return print_report(split(by), form)
+    return print_report(Asked(split(by), form, since, until, timezone, game, run_id, out))
+
+
+@app.command()
+@guarded
+def reconcile(
+    *, endpoint: Annotated[
+        str | None, typer.Option("--endpoint", metavar="NAME_OR_URL", help="Only this one; else all that were paid.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="From this date or time.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Up to this date or time.")] = None,
+    timezone: Annotated[str, typer.Option("--timezone", metavar="ZONE", help="Of dates and times.")] = "UTC",
+    as_json: AsJson = False,
+) -> int:  # fmt: skip
+    """Ask what was billed, hour by hour, and set it beside what was estimated; the last 30 days."""
+    from assetmill.cli.reconcile import show_reconciliation
+
+    return show_reconciliation(endpoint, since, until, timezone, as_json=as_json)
+
+
+@app.command()
+@guarded
+def prices(
+    *,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask the provider's catalogue, and keep it.")] = False,
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,
+) -> int:
+    """What a second of each GPU costs, with source and date; asks no network without --refresh."""
+    from assetmill.cli.prices import show_prices
+
+    return show_prices(endpoint, refresh=refresh, as_json=as_json)
 
 
 @app.command()
@@ -193,10 +232,21 @@ def serve(
     remote_workers: Annotated[
         bool, typer.Option("--remote-workers", help="Draw nothing: processes on RunPod's worker SDK do the jobs.")
     ] = False,
+    gpu: Annotated[
+        str | None, typer.Option("--gpu", metavar="POOL_OR_MODEL,..", help="GPUs of its workers, for prices.")
+    ] = None,
 ) -> int:  # fmt: skip
     """Run a RunPod-compatible endpoint on this machine that draws placeholder art."""
     from assetmill.cli.serve import pod_clock, serve_drafts
-    from assetmill.localpod import DRAFT_ENDPOINT, NO_FAULTS, PodConfig, read_faults_file
+    from assetmill.localpod import (
+        DRAFT_ENDPOINT,
+        LOCAL_GPU,
+        NO_FAULTS,
+        PodConfig,
+        gpus_named,
+        known_gpus,
+        read_faults_file,
+    )
     from assetmill.settings import load_settings
 
     key = load_settings().serve_key
@@ -205,6 +255,7 @@ def serve(
         cold_start_s=cold_start, idle_timeout_s=idle_timeout, faults_by_request=faults_by_request,
         faults=read_faults_file(faults) if faults else NO_FAULTS, remote_workers=remote_workers,
         endpoint_id="local" if remote_workers else DRAFT_ENDPOINT,
+        gpus=(LOCAL_GPU,) if gpu is None else gpus_named(split(gpu)), catalog=known_gpus(),
     )  # fmt: skip
     return serve_drafts(config, pod_clock(seed, speed), announce=announce)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -12,11 +13,14 @@ from rich.table import Table
 from assetmill.batch.prepare import Request, plan_only
 from assetmill.cli.outcome import many, print_json
 from assetmill.money import Cost, usd
-from assetmill.planning.estimate import Span
+from assetmill.planning.choices import Choice, gpu_words
 from assetmill.planning.plan import Plan, PlanItem, State
+from assetmill.planning.spans import Span
 from assetmill.settings import load_settings
 
 MINUTE_S = 60
+HOUR_S = 3600
+LONG_S = 2 * HOUR_S
 SHOWN = 40
 COLOURS = {State.CACHED: "dim", State.NEW: "green", State.CHANGED: "yellow", State.OPEN: "cyan", State.BLOCKED: "red"}
 
@@ -32,7 +36,7 @@ def show_plan(request: Request, *, as_json: bool) -> int:
 
 
 def print_plan(plan: Plan, console: Console) -> None:
-    """The plan for a person: pictures that need something, totals, and prices elsewhere."""
+    """The plan for a person: pictures that need something, totals, and what else could be done."""
     endpoint = plan.endpoint
     what = (
         "local draft endpoint: placeholder art, free" if endpoint.draft else f"{endpoint.name}, {endpoint.price_source}"
@@ -46,8 +50,8 @@ def print_plan(plan: Plan, console: Console) -> None:
     console.print(totals_line(plan), soft_wrap=True)
     if plan.items and not due:
         console.print("nothing to generate: every picture is there")
-    if plan.total.other_pools:
-        console.print(_pools(plan))
+    if plan.total.choices:
+        console.print(_choices(plan))
 
 
 def totals_line(plan: Plan) -> str:
@@ -59,7 +63,7 @@ def totals_line(plan: Plan) -> str:
     if not total.jobs:
         return f"{words or 'no enabled asset is chosen'}{free}; nothing to pay"
     return (
-        f"{words}{free}\n{many(total.jobs, 'job')} on {many(min(plan.endpoint.max_workers, total.jobs), 'worker')}: "
+        f"{words}{free}\n{many(total.jobs, 'job')} on {many(total.workers, 'worker')}: "
         f"{_duration(total.elapsed)}, {_money(total.cost)} (times from {_sources(plan)})"
     )
 
@@ -83,18 +87,29 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "items": [_item(item) for item in plan.items],
         "total": {
             "jobs": total.jobs,
+            "workers": total.workers,
             "worker_s": _span(total.paid_seconds),
             "elapsed_s": _span(total.elapsed),
             "cost_usd": _cost(total.cost),
         },
-        "other_pools": [
-            {
-                "pool": price.pool, "usd_per_s": price.usd_per_s, "source": price.source, "date": price.date,
-                "cost_usd": _cost(cost),
-            }
-            for price, cost in total.other_pools
-        ],
-    }  # fmt: skip
+        "choices": [_choice(choice) for choice in total.choices],
+    }
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    return {
+        "workers": choice.workers,
+        "pool": choice.pool,
+        "gpus": list(choice.gpus),
+        "usd_per_s": choice.usd_per_s,
+        "price_source": choice.price_source,
+        "worker_s": _span(choice.paid),
+        "elapsed_s": _span(choice.elapsed),
+        "cost_usd": _cost(choice.cost),
+        "sources": dict(choice.sources),
+        "planned": choice.planned,
+        "above_max_workers": choice.above,
+    }
 
 
 def _item(item: PlanItem) -> dict[str, Any]:
@@ -143,25 +158,33 @@ def why(item: PlanItem) -> str:
     return item.reason
 
 
-def _pools(plan: Plan) -> Table:
-    """Prices on other GPUs for the same worker-seconds, each source named once below."""
-    sources = dict.fromkeys(price.cited for price, _ in plan.total.other_pools)
-    marks = {source: str(number) for number, source in enumerate(sources, 1)}
-    notes = "; ".join(f"({mark}) {source}" for source, mark in marks.items())
-    caption = f"the same worker-seconds at each price; a slower card takes longer. {notes}"
-    table = Table(title="on other GPUs", caption=caption, box=None, pad_edge=False, title_justify="left")
+def _choices(plan: Plan) -> Table:
+    """Time and money with other numbers of workers and on other GPUs; each source of a price is named once below."""
+    choices = plan.total.choices
+    marks = {source: str(n) for n, source in enumerate(dict.fromkeys(choice.price_source for choice in choices), 1)}
+    table = Table(title="choices", caption=_notes(choices, marks), box=None, pad_edge=False, title_justify="left")
     table.caption_justify = "left"
-    for column in ("pool", "GPUs", "low", "estimate", "high", "$/s"):
-        table.add_column(column)
-    for price, cost in plan.total.other_pools:
-        rate = f"{price.usd_per_s or 'unknown'} ({marks[price.cited]})"
-        row = (usd(cost.low), usd(cost.estimate), usd(cost.high))
-        table.add_row(str(price.pool), ", ".join(price.gpus), *row, rate)
+    for column in ("workers", "GPU", "done in", "cost", "$/s", "times from"):
+        table.add_column(column, justify="right" if column == "workers" else "left")
+    for choice in choices:
+        rate = f"{choice.usd_per_s if choice.usd_per_s is not None else 'unknown'} ({marks[choice.price_source]})"
+        workers = f"{'*' if choice.above else ''}{choice.workers}"
+        done_in = _seconds(choice.elapsed.estimate)
+        cells = (workers, gpu_words(choice), done_in, _range(choice.cost), rate, choice.times_from)
+        table.add_row(*(escape(cell) for cell in cells), style="bold" if choice.planned else "")
     return table
 
 
+def _notes(choices: Sequence[Choice], marks: Mapping[str, str]) -> str:
+    above = "* more workers than ASSETMILL_MAX_WORKERS; the endpoint has to allow them as well. "
+    said = above if any(choice.above for choice in choices) else ""
+    prices = "; ".join(f"({mark}) {source}" for source, mark in marks.items())
+    return escape(f"bold: as configured. {said}docs/costs.md says what priors and speeds are. Prices: {prices}")
+
+
 def _sources(plan: Plan) -> str:
-    return " and ".join(sorted({item.time_source for item in plan.to_pay}))
+    planned = next((choice for choice in plan.total.choices if choice.planned), None)
+    return planned.times_from if planned else " and ".join(sorted({item.time_source for item in plan.to_pay}))
 
 
 def _duration(span: Span) -> str:
@@ -169,12 +192,18 @@ def _duration(span: Span) -> str:
 
 
 def _seconds(value: float) -> str:
-    return f"{value:.1f} s" if value < MINUTE_S else f"{value / MINUTE_S:.1f} min"
+    if value < MINUTE_S:
+        return f"{value:.1f} s"
+    return f"{value / MINUTE_S:.1f} min" if value < LONG_S else f"{value / HOUR_S:.1f} h"
 
 
 def _money(cost: Cost) -> str:
+    return "cost unknown (set ASSETMILL_GPU_POOL)" if cost.estimate is None else _range(cost)
+
+
+def _range(cost: Cost) -> str:
     if cost.estimate is None:
-        return "cost unknown (set ASSETMILL_GPU_POOL)"
+        return "unknown"
     return f"{usd(cost.estimate)} ({usd(cost.low)} to {usd(cost.high)})"
 
 

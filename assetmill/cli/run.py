@@ -11,9 +11,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from assetmill.batch.budget import check_budget
 from assetmill.batch.places import place
-from assetmill.batch.prepare import Request, plan_only
+from assetmill.batch.prepare import Request, budget_outlook, plan_only
 from assetmill.batch.progress import listening
 from assetmill.batch.source import manifest_from
 from assetmill.cli.outcome import ERR, NOTHING_LOST, Interrupted, many, print_json
@@ -52,8 +51,10 @@ def run_manifest(name: str, request: Request, *, yes: bool, as_json: bool) -> in
 
 def _run(settings: Settings, request: Request, *, yes: bool, as_json: bool) -> int:
     plan = plan_only(settings, request)
-    check_budget(plan, request.budget_usd)
-    ask_consent(plan, yes=yes, console=ERR)
+    note = budget_outlook(settings, request, plan, Clock().now()).check()
+    # A manifest's own budget agrees to nothing: whoever runs it has not said anything.
+    budgeted = request.budget_usd is not None or settings.run_budget_usd is not None
+    ask_consent(plan, yes=yes, budgeted=budgeted, note=note, console=ERR)
     with prefect_api(settings.home, settings.prefect_api_url) as api_url:
         with shown_progress(ERR) as listener, listening(listener):
             result = _run_or_say_what_is_open(settings, api_url, request, plan.pack.game.id)
@@ -70,18 +71,30 @@ def _run(settings: Settings, request: Request, *, yes: bool, as_json: bool) -> i
     return result.report.exit_code
 
 
-def ask_consent(plan: Plan, *, yes: bool, console: Console) -> None:
-    """Show what would be paid and ask; without a terminal, refuse unless `--yes` was given.
+def ask_consent(plan: Plan, *, yes: bool, budgeted: bool, note: str, console: Console) -> None:
+    """Show what would be paid and ask; without a terminal, refuse unless `--yes` or a budget was given.
+
+    Args:
+        plan: what would be sent.
+        yes: `--yes` was given.
+        budgeted: it was said what the run may cost at most.
+        note: what the budgets leave of the plan, if not all of it.
+        console: where to ask.
 
     Raises:
         ConsentMissing: nobody agreed; nothing was sent.
     """
     if yes or not plan.may_pay or not plan.endpoint.paid:
         return
+    if budgeted and not console.is_terminal:
+        return
     print_plan(plan, console)
+    if note:
+        console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
     if not console.is_terminal:
         raise ConsentMissing(
-            "this run costs money and nobody has agreed to it", hint="look at the plan, then add --yes"
+            "this run costs money and nobody has agreed to it",
+            hint="look at the plan, then add --yes, or --max-cost USD for the most that it may cost",
         )
     if not typer.confirm("Spend this?", err=True):
         raise ConsentMissing("not agreed; nothing was sent")

@@ -3,10 +3,11 @@
 `Ledger` is the way in; the rest are the values that it takes and gives.
 """
 
+from assetmill.ledger.bills import Bill, Bills
 from assetmill.ledger.book import Ledger
 from assetmill.ledger.claims import Claim, Owner, is_gone, place_of_this_process
 from assetmill.ledger.receipts import Receipt, read_receipt, write_receipt
-from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter
+from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter, Timing
 from assetmill.ledger.seats import Seat, Seats
 from assetmill.ledger.values import (
     NO_FACTS,
@@ -19,11 +20,14 @@ from assetmill.ledger.values import (
     Settlement,
     Status,
 )
+from assetmill.ledger.workers import WorkerLife, Workers
 
 __all__ = [
     "EVERYTHING",
     "NO_FACTS",
     "OPEN_STATUSES",
+    "Bill",
+    "Bills",
     "Claim",
     "Details",
     "Facts",
@@ -41,6 +45,9 @@ __all__ = [
     "Seats",
     "Settlement",
     "Status",
+    "Timing",
+    "WorkerLife",
+    "Workers",
     "is_gone",
     "place_of_this_process",
     "read_receipt",

@@ -21,6 +21,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from assetmill.errors import ClaimLost, LedgerError
 from assetmill.ledger import reads
 from assetmill.ledger.again import once, repeatable
+from assetmill.ledger.bills import Bills
+from assetmill.ledger.budgets import refuse_overspending, tell_once
 from assetmill.ledger.claims import Claim
 from assetmill.ledger.codec import write_map, write_outputs
 from assetmill.ledger.engine import Database, is_sqlite, open_engine
@@ -41,6 +43,7 @@ from assetmill.ledger.values import (
     Settlement,
     Status,
 )
+from assetmill.ledger.workers import Workers
 from assetmill.ledger.writes import (
     WITH_PICTURE,
     change,
@@ -62,6 +65,7 @@ from assetmill.ledger.writes import (
     take_over,
     without_secrets,
 )
+from assetmill.money.budgets import NO_LIMITS, Budget, Limits
 
 MAX_SEED = 2**53 - 1
 UNFINISHED = "running"
@@ -111,6 +115,16 @@ class Ledger(Questions):
         """Which runs share an endpoint now."""
         return Seats(self._database)
 
+    @property
+    def workers(self) -> Workers:
+        """Lives of workers, and the order of jobs on each."""
+        return Workers(self._database)
+
+    @property
+    def bills(self) -> Bills:
+        """What the provider has billed for each hour."""
+        return Bills(self._database)
+
     @once
     def begin_run(self, run: Run) -> None:
         """Write down that a run has begun.
@@ -143,17 +157,23 @@ class Ledger(Questions):
                 raise LedgerError(f"no run {run_id} in the ledger")
 
     @once
-    def intend(self, intent: Intent, claim: Claim | None = None, *, most_unknown: int | None = None) -> None:
+    def intend(
+        self, intent: Intent, claim: Claim | None = None, *, most_unknown: int | None = None,
+        limits: Limits = NO_LIMITS,
+    ) -> None:  # fmt: skip
         """Commit an attempt, status submitting. The paid request may leave only after this returns.
 
         Args:
             intent: what is about to be sent.
             claim: who looks after it; None for a process that has the books to itself.
             most_unknown: attempts at this picture whose outcome nobody may know; None is any number.
+            limits: budgets into which its reservation has to fit.
 
         Raises:
             AlreadyTaken: another attempt is at the same picture, or has made it.
             UnknownTooOften: more of them are in the books.
+            BudgetTaken: it does not fit as long as others are open.
+            BudgetExceeded: it does not fit at all, or nobody knows what to set aside for it.
             LedgerError: the id is taken, the run was not begun, the seed is not below 2**53, or the ledger is
                 unavailable.
         """
@@ -173,7 +193,20 @@ class Ledger(Questions):
             refuse_second_payer(connection, intent, lock=not is_sqlite(self._database.engine))
             if most_unknown is not None:
                 refuse_unknown(connection, intent, most_unknown)
+            refuse_overspending(connection, self._sums, intent, limits, lock=not is_sqlite(self._database.engine))
             connection.execute(insert(attempts).values(row | claimed(claim)))
+
+    @repeatable
+    def warn_once(self, budget: Budget, percent: int, at: datetime) -> bool:
+        """Remember that a warning about a budget is told, and say whether it was not told before.
+
+        Args:
+            budget: which; one that is raised or lowered is another.
+            percent: 50, 80, or 100 for a budget that is reached.
+            at: aware time.
+        """
+        with self._database.write() as connection:
+            return tell_once(connection, dialect_of(connection).insert, budget, percent, at)
 
     @repeatable
     def claim(self, attempt_id: str, claim: Claim, *, now: datetime, gone: str | None = None) -> bool:

@@ -5,16 +5,22 @@ Any number of processes may ask while others write. A question that loses its co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from assetmill.ledger import reads
 from assetmill.ledger.again import repeatable
+from assetmill.ledger.budgets import Sums
 from assetmill.ledger.engine import Database
+from assetmill.ledger.figures import Taken, figures
+from assetmill.ledger.jobless import perhaps_jobless
 from assetmill.ledger.receipts import Row
-from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter
+from assetmill.ledger.records import EVERYTHING, Details, OpenAttempt, Picture, RowFilter, Timing
 from assetmill.ledger.values import Finish
+from assetmill.ledger.workers import WorkerLife
 from assetmill.ledger.writes import require_attempt
+from assetmill.money.budgets import Limits, Standing, budgets_of
 
 
 class Questions:
@@ -26,6 +32,7 @@ class Questions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._sums = Sums()
 
     @repeatable
     def pictures(self, game: str) -> list[Picture]:
@@ -99,8 +106,8 @@ class Questions:
             return reads.finish_rows(connection)
 
     @repeatable
-    def history(self, workflow: str, *, draft: bool = False) -> list[tuple[int, int, int]]:
-        """Read how long jobs of a workflow took: (width, height, execution_ms), the newest 1,000, newest first.
+    def history(self, workflow: str, *, draft: bool = False) -> list[Timing]:
+        """Read how long jobs of a workflow took, the newest 1,000, newest first.
 
         Only attempts that made a picture count; drafts and real ones are never mixed.
         """
@@ -108,12 +115,35 @@ class Questions:
             return reads.history(connection, workflow, draft=draft)
 
     @repeatable
-    def rows(self, where: RowFilter = EVERYTHING, columns: Sequence[str] = ()) -> list[dict[str, Any]]:
+    def starts(self, *, draft: bool = False) -> list[Timing]:
+        """Read the newest 1,000 jobs of any workflow that were the first of their workers' lives, newest first."""
+        with self._database.read() as connection:
+            return reads.starts(connection, draft=draft)
+
+    @repeatable
+    def standings(self, limits: Limits, *, run_id: str, game: str, at: datetime) -> tuple[Standing, ...]:
+        """Read what is committed of each budget that an attempt of this run would count against.
+
+        Args:
+            limits: how much each may be; what has no limit is left out.
+            run_id: the run.
+            game: id of its game.
+            at: now, aware; it says which month.
+        """
+        budgets = budgets_of(limits, run_id=run_id, game=game, at=at)
+        with self._database.read() as connection:
+            return tuple(self._sums.standing(connection, budget, at) for budget in budgets)
+
+    @repeatable
+    def rows(
+        self, where: RowFilter = EVERYTHING, columns: Sequence[str] = (), *, newest: int | None = None
+    ) -> list[dict[str, Any]]:
         """Read attempts for a report, in the order in which they were intended.
 
         Args:
             where: which attempts.
             columns: names of columns of the attempts table; empty is all of them.
+            newest: of these, only so many that were intended last.
 
         Returns:
             Column name -> value; times are aware UTC, money Decimal or None, JSON columns text.
@@ -122,7 +152,27 @@ class Questions:
             LedgerError: no such column.
         """
         with self._database.read() as connection:
-            return reads.rows(connection, where, columns)
+            return reads.rows(connection, where, columns, newest)
+
+    @repeatable
+    def figures(
+        self, where: RowFilter, columns: Sequence[str], take: Callable[[Sequence[Sequence[Any]]], Taken]
+    ) -> list[Taken]:
+        """Read columns of very many attempts, bare and in no order, some rows at a time; see `ledger.figures`.
+
+        Raises:
+            LedgerError: no such column.
+        """
+        with self._database.read() as connection:
+            return figures(connection, reads.conditions(where), columns, take)
+
+    @repeatable
+    def perhaps_jobless(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> list[tuple[WorkerLife, bool]]:
+        """Read lives of workers during which no job seems to have begun on them; see `ledger.jobless`."""
+        with self._database.read() as connection:
+            return perhaps_jobless(connection, since, until)
 
     @repeatable
     def runs(self, game: str | None = None) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from assetmill.errors import LedgerError, OutcomeUnknown
 from assetmill.ledger.codec import read_map, read_outputs
-from assetmill.ledger.records import Details, OpenAttempt, Picture, RowFilter
+from assetmill.ledger.records import Details, OpenAttempt, Picture, RowFilter, Timing
 from assetmill.ledger.tables import attempts, finishes, runs
 from assetmill.ledger.values import OPEN_STATUSES, Finish, Status, rejection
 
@@ -23,7 +23,7 @@ WITH_PICTURE = (Status.KEPT, Status.REJECTED)
 JSON_SUFFIX = "_json"
 
 
-def _columns(record: type[Picture | Details | OpenAttempt]) -> list[ColumnElement[Any]]:
+def _columns(record: type[Picture | Details | OpenAttempt | Timing]) -> list[ColumnElement[Any]]:
     return [attempts.c[field.name.removesuffix(JSON_SUFFIX)] for field in fields(record)]
 
 
@@ -123,20 +123,31 @@ def _finish(row: Row[Any]) -> Finish:
     )
 
 
-def history(connection: Connection, workflow: str, *, draft: bool) -> list[tuple[int, int, int]]:
-    """(width, height, execution_ms) of the newest jobs of a workflow that made a picture."""
-    statement = select(attempts.c.width, attempts.c.height, attempts.c.execution_ms).where(
-        attempts.c.workflow == workflow,
+def history(connection: Connection, workflow: str, *, draft: bool) -> list[Timing]:
+    """The newest jobs of a workflow that made a picture, newest first."""
+    return _timings(connection, attempts.c.workflow == workflow, draft=draft)
+
+
+def starts(connection: Connection, *, draft: bool) -> list[Timing]:
+    """The newest jobs of any workflow that made a picture as the first of their workers, newest first."""
+    return _timings(connection, attempts.c.cold.is_(True), draft=draft)
+
+
+def _timings(connection: Connection, which: ColumnElement[bool], *, draft: bool) -> list[Timing]:
+    statement = select(*_columns(Timing)).where(
+        which,
         attempts.c.draft == draft,
         attempts.c.status.in_(WITH_PICTURE),
         attempts.c.execution_ms.is_not(None),
     )
     newest = statement.order_by(attempts.c.settled_at.desc(), attempts.c.attempt_id).limit(HISTORY_LIMIT)
-    return [(width, height, execution_ms) for width, height, execution_ms in connection.execute(newest)]
+    return [Timing(*row) for row in connection.execute(newest)]
 
 
-def rows(connection: Connection, where: RowFilter, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Attempts as mappings, in the order in which they were intended.
+def rows(
+    connection: Connection, where: RowFilter, columns: Sequence[str], newest: int | None = None
+) -> list[dict[str, Any]]:
+    """Attempts as mappings, in the order in which they were intended; only the newest, if so many are asked for.
 
     Raises:
         LedgerError: no such column.
@@ -145,21 +156,27 @@ def rows(connection: Connection, where: RowFilter, columns: Sequence[str]) -> li
     if missing:
         raise LedgerError(f"the attempts table has no column {missing[0]!r}")
     chosen = [attempts.c[name] for name in columns] or list(attempts.c)
-    statement = select(*chosen).where(*_conditions(where)).order_by(attempts.c.intended_at, attempts.c.attempt_id)
+    order = (attempts.c.intended_at, attempts.c.attempt_id)
+    statement = select(*chosen).where(*conditions(where))
+    if newest is None:
+        found = connection.execute(statement.order_by(*order)).fetchall()
+    else:
+        found = connection.execute(statement.order_by(*(one.desc() for one in order)).limit(newest)).fetchall()[::-1]
     names = [column.name for column in chosen]
-    return [dict(zip(names, row, strict=True)) for row in connection.execute(statement)]
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
-def _conditions(where: RowFilter) -> list[ColumnElement[bool]]:
+def conditions(where: RowFilter) -> list[ColumnElement[bool]]:
+    """What a filter asks of an attempt."""
     table = attempts.c
-    conditions: list[ColumnElement[bool] | None] = [
+    asked: list[ColumnElement[bool] | None] = [
         None if where.game is None else table.game == where.game,
         None if where.run_id is None else table.run_id == where.run_id,
         table.status.in_(where.statuses) if where.statuses else None,
         None if where.since is None else table.intended_at >= where.since,
         None if where.until is None else table.intended_at < where.until,
     ]
-    return [condition for condition in conditions if condition is not None]
+    return [condition for condition in asked if condition is not None]
 
 
 def all_runs(connection: Connection, game: str | None) -> list[dict[str, Any]]:

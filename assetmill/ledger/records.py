@@ -75,6 +75,8 @@ class OpenAttempt:
     draft: bool
     intended_at: datetime
     submitted_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
     queue_ms: int | None
     execution_ms: int | None
     planned_high_usd: Decimal | None
@@ -99,6 +101,34 @@ class OpenAttempt:
     def outputs(self) -> dict[str, Output]:
         """Role -> raw image; empty until it is collected."""
         return read_outputs(self.outputs_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a job took, and its worker before and after it: what an estimate is made from.
+
+    `cold` tells the first job of its worker's life, whose execution carries the model load; None where it is not known.
+    `cost_source` tells whether somebody saw that worker start. The JSON is parsed when it is asked for.
+    """
+
+    workflow: str
+    width: int
+    height: int
+    gpu: str | None
+    endpoint_url: str
+    execution_ms: int
+    queue_ms: int | None
+    cold: bool | None
+    start_ms: int | None
+    gap_ms: int | None
+    idle_ms: int | None
+    cost_source: str | None
+    inputs_json: str
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What its fingerprint was made of."""
+        return read_map(self.inputs_json)
 
 
 @dataclass(frozen=True, slots=True)

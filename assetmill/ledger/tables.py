@@ -22,6 +22,9 @@ metadata = MetaData(
     }
 )
 
+SPENT = ("cost_estimate_usd", "reserved_usd", "cost_high_usd", "planned_high_usd")
+"""What a budget's sum is made of."""
+
 runs = Table(
     "runs",
     metadata,
@@ -108,6 +111,15 @@ attempts = Table(
     Index(None, "endpoint_url", "worker_id", "started_at"),
     Index(None, "game", "asset_id"),
     Index(None, "game", "status"),
+    Index(None, "game", "fingerprint"),  # asked for at every intent: by status it would be read through a whole game
+    # The newest times of a workflow, and of workers' first jobs, for the estimates of a plan.
+    Index(None, "workflow", "draft", "settled_at"),
+    Index(None, "cold", "draft", "settled_at"),
+    # Sums of a budget's attempts are read from an index alone: a row itself is long.
+    *(
+        Index(f"ix_attempts_spent_by_{name}", *first, "intended_at", "status", *SPENT)
+        for name, first in (("run", ("run_id",)), ("game", ("game",)), ("time", ()))
+    ),
     # The endpoint's ids are unique; rows that have none yet (NULL) do not collide.
     Index("uq_attempts_endpoint_job_id", "endpoint", "job_id", unique=True),
 )
@@ -134,6 +146,7 @@ workers = Table(
     Column("first_seen_at", UtcDateTime, primary_key=True),
     Column("last_seen_at", UtcDateTime, nullable=False),
     Column("up_since", UtcDateTime),
+    Column("ready_at", UtcDateTime),
     Column("gpu", Text),
     Column("price_per_s_usd", Usd),
     Column("price_source", Text, nullable=False),

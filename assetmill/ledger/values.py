@@ -184,6 +184,8 @@ class Facts:
         gap_ms: of another job: how long the worker had stood idle since the job before.
         idle_ms: of the first job: the idle tail that ends the worker's life.
         units: what it cost in the provider's own currency.
+        price_per_s_usd: price of the worker's own GPU, where that is known better than when it was sent.
+        price_source: where that price comes from.
     """
 
     worker_id: str | None = None
@@ -202,6 +204,8 @@ class Facts:
     gap_ms: int | None = None
     idle_ms: int | None = None
     units: float | None = None
+    price_per_s_usd: Decimal | None = None
+    price_source: str | None = None
 
 
 NO_FACTS = Facts()

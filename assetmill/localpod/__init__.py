@@ -12,8 +12,10 @@ from assetmill.localpod.endpoint import Pod
 from assetmill.localpod.executions import Ending, Execution
 from assetmill.localpod.fault_reading import read_faults, read_faults_file
 from assetmill.localpod.faults import NO_FAULTS, Faults, Kind, Rule
+from assetmill.localpod.gpus import LOCAL_GPU, Gpu, gpus_named, known_gpus
 from assetmill.localpod.injector import FAULT_KEY, Injection
 from assetmill.localpod.interference import FAULT_HEADER
+from assetmill.localpod.meter import Charge
 from assetmill.localpod.pace import scaled
 from assetmill.localpod.queue import Counts
 from assetmill.localpod.server import running_pod, serve
@@ -23,11 +25,14 @@ __all__ = [
     "DRAFT_ENDPOINT",
     "FAULT_HEADER",
     "FAULT_KEY",
+    "LOCAL_GPU",
     "NO_FAULTS",
+    "Charge",
     "Counts",
     "Ending",
     "Execution",
     "Faults",
+    "Gpu",
     "Injection",
     "Kind",
     "Limits",
@@ -36,6 +41,8 @@ __all__ = [
     "Rate",
     "Rule",
     "Worker",
+    "gpus_named",
+    "known_gpus",
     "read_faults",
     "read_faults_file",
     "running_pod",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from assetmill.errors import UsageError
 from assetmill.localpod.faults import NO_FAULTS, Faults
+from assetmill.localpod.gpus import LOCAL_GPU, Gpu
 
 MIB = 1024 * 1024
 DRAFT_ENDPOINT = "draft"
@@ -73,7 +74,14 @@ class PodConfig:
         workers: most workers at once.
         host: address to listen on; a loopback one unless `allow_remote`.
         port: port to listen on; 0 takes a free one.
-        cold_start_s: what a worker needs before its first job.
+        gpus: GPU models; a new worker gets one of them by the clock's chance. LOCAL is in no catalogue, and free.
+        gpu_count: GPUs of each worker.
+        catalog: further models that the catalogue lists.
+        disk_gb: container disk of each worker; billed beside its GPU.
+        image_pull_s: what a new worker needs before it starts, which is not billed.
+        cold_start_s: what a worker needs from its start to its first job.
+        flashboot: a worker that has gone comes back under its own id instead of a new one, from a snapshot.
+        resume_s: what such a worker needs in place of image pull and cold start.
         idle_timeout_s: an idle worker goes away after this long (RunPod's default is 5 s).
         exec_seconds: a job takes at least this long; for measurements of scheduling.
         gap_seconds: pause of a worker between two jobs. RunPod's own worker SDK has one of about 0.9 s.
@@ -103,7 +111,14 @@ class PodConfig:
     workers: int = 3
     host: str = "127.0.0.1"
     port: int = 0
+    gpus: tuple[Gpu, ...] = (LOCAL_GPU,)
+    gpu_count: int = 1
+    catalog: tuple[Gpu, ...] = ()
+    disk_gb: int = 0
+    image_pull_s: float = 0.0
     cold_start_s: float = 0.0
+    flashboot: bool = False
+    resume_s: float = 0.0
     idle_timeout_s: float = 5.0
     exec_seconds: float = 0.0
     gap_seconds: float = 0.0
@@ -127,11 +142,19 @@ class PodConfig:
             raise UsageError(f"{self.workers} workers cannot be", hint="1 to 100")
         if not 0 <= self.port <= 65_535:  # noqa: PLR2004 - TCP's own bound
             raise UsageError(f"port {self.port} cannot be", hint="0 takes a free one")
-        if min(self.cold_start_s, self.idle_timeout_s, self.exec_seconds, self.gap_seconds) < 0:
+        waits = (self.image_pull_s, self.cold_start_s, self.resume_s, self.idle_timeout_s)
+        if min(*waits, self.exec_seconds, self.gap_seconds) < 0:
             raise UsageError("a duration of the local endpoint is negative")
+        if not self.gpus or self.gpu_count < 1 or self.disk_gb < 0:
+            raise UsageError("a worker has one GPU model, at least one of it, and no less than no disk")
         if min(self.worker_hold_s, self.worker_silence_s) <= 0:
             raise UsageError("a worker must be held, and may be silent, for longer than no time")
         self._check_reach()
+
+    @property
+    def listed_gpus(self) -> tuple[Gpu, ...]:
+        """What the catalogue lists: the endpoint's own models and the others, each once."""
+        return tuple({gpu.id: gpu for gpu in (*self.catalog, *self.gpus) if gpu.pool is not None}.values())
 
     def _check_reach(self) -> None:
         if _loopback(self.host):

@@ -31,6 +31,7 @@ from assetmill.localpod.interference import Interference
 from assetmill.localpod.limits import Gate, Operation, check_queue
 from assetmill.localpod.listings import requests_body
 from assetmill.localpod.management import ManagementSide
+from assetmill.localpod.meter import Charge, Meter
 from assetmill.localpod.queue import Counts, Job, JobQueue
 from assetmill.localpod.remote import WorkerSide
 from assetmill.localpod.remote_workers import RemotePool
@@ -77,14 +78,19 @@ class Pod:
         if self._injector.active:
             self._queue = self._faulty = FaultyQueue(clock.monotonic, self._job_ended, self._injector, config)
             self._interference = Interference(self._injector, self._faulty, clock)
-        remote = RemotePool(self._queue, config, clock)
-        self._pool = remote if worker is None else Pool(self._queue, worker, config, clock, self._slowness_s)
+        self._meter = Meter(clock, config.gpu_count, config.disk_gb)
+        remote = RemotePool(self._queue, config, clock, self._meter)
+        self._pool = (
+            remote if worker is None else Pool(self._queue, worker, config, clock, self._meter, self._slowness_s)
+        )
         self._remote = remote if worker is None else None
         self._workers = self._remote and WorkerSide(remote, config, clock, self._streams.tell)
         self._gate = Gate(config.limits, clock.monotonic)
         self._management = ManagementSide(
             config,
             self.url,
+            self._meter,
+            clock,
             workers=self._pool.listing,
             census=lambda: self._faulty.census if self._faulty else None,
             max_workers=lambda: self._faulty.max_workers if self._faulty else None,
@@ -105,6 +111,10 @@ class Pod:
     def executions(self) -> tuple[Execution, ...]:
         """Every time that a worker took a job, oldest first, for the endpoint's whole life."""
         return self._queue.executions.all()
+
+    def charges(self) -> tuple[Charge, ...]:
+        """What each life of each worker has cost, oldest first: what a client's estimates are compared with."""
+        return self._meter.charges()
 
     def injected(self) -> Mapping[str, int]:
         """How often each fault has struck, by its kind."""

@@ -11,13 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from assetmill.errors import RequestRejected
 from assetmill.localpod.config import PodConfig
+from assetmill.localpod.gpus import LOCAL_GPU, Gpu
 from assetmill.localpod.jobs import Job
 
 LONGEST_TEXT: Final = 4_000
 DEEPEST: Final = 24
-GPU: Final = "LOCAL"
-REASONS: Final[Mapping[int, str]] = {401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
+DATA_CENTER: Final = "LOCAL"
+PRODUCTS: Final = ("POD", "CLUSTER", "SERVERLESS")
+REASONS: Final[Mapping[int, str]] = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +36,13 @@ class WorkerLine:
         id: its name.
         state: what it does, in the words of `health`.
         uptime_s: how long it has been there.
+        gpu: id of its GPU model.
     """
 
     id: str
     state: str
     uptime_s: float
+    gpu: str = LOCAL_GPU.id
 
 
 def requests_body(jobs: Sequence[Job]) -> dict[str, Any]:
@@ -55,11 +65,14 @@ def shortened(value: Any, depth: int = DEEPEST) -> Any:
 def endpoint_body(config: PodConfig, base_url: str, max_workers: int | None) -> dict[str, Any]:
     """The endpoint's settings; `max_workers` where another figure is to be told than the real one."""
     most = config.workers if max_workers is None else max_workers
+    pools = [gpu.pool for gpu in config.gpus]
     return {
         "id": config.endpoint_id,
         "name": config.endpoint_id,
         "type": "QUEUE",
+        "gpu": {"pools": list(dict.fromkeys(filter(None, pools))), "count": config.gpu_count},
         "workers": {"min": 0, "max": most, "idleTimeout": config.idle_timeout_s},
+        "flashboot": "FLASHBOOT" if config.flashboot else "OFF",
         "timeout": round(config.execution_timeout_s * 1000),
         "requestUrls": {"run": f"{base_url}/run", "runsync": f"{base_url}/runsync", "health": f"{base_url}/health"},
     }
@@ -71,8 +84,8 @@ def workers_body(workers: Sequence[WorkerLine]) -> dict[str, Any]:
         {
             "id": worker.id,
             "status": worker.state.upper(),
-            "gpuTypeId": GPU,
-            "dataCenterId": GPU,
+            "gpuTypeId": worker.gpu,
+            "dataCenterId": DATA_CENTER,
             "uptimeSeconds": int(worker.uptime_s),
             "isStale": False,
         }
@@ -83,14 +96,43 @@ def workers_body(workers: Sequence[WorkerLine]) -> dict[str, Any]:
     return {"workers": told, "summary": summary | {"total": len(told)}}
 
 
-def pretended_workers(census: Mapping[str, int]) -> tuple[WorkerLine, ...]:
+def pretended_workers(census: Mapping[str, int], gpu: str) -> tuple[WorkerLine, ...]:
     """Workers for a census that is only told; `ready` ones are idle ones counted a second time."""
     return tuple(
-        WorkerLine(f"told-{state}-{number}", state, 0.0)
+        WorkerLine(f"told-{state}-{number}", state, 0.0, gpu)
         for state, count in sorted(census.items())
         for number in range(count)
         if state != "ready"
     )
+
+
+def catalog_body(config: PodConfig, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """GPU models with their list prices, $ for a GPU-hour; stock only where it is asked for.
+
+    Raises:
+        RequestRejected: a parameter that the catalogue does not take.
+    """
+    include = parameters.get("include")
+    if include not in (None, "AVAILABILITY"):
+        raise RequestRejected("include must be AVAILABILITY")
+    products = parameters.get("product", PRODUCTS[0]).split(",")
+    if "product" in parameters and (include is None or not set(products) <= set(PRODUCTS)):
+        raise RequestRejected(
+            f"product must be one of {', '.join(PRODUCTS)}, and is valid only with include=AVAILABILITY"
+        )
+    stock = {} if include is None else {"availability": "HIGH"}
+    return {"gpus": [_gpu_body(gpu) | stock for gpu in config.listed_gpus]}
+
+
+def _gpu_body(gpu: Gpu) -> dict[str, Any]:
+    return {
+        "id": gpu.id,
+        "name": gpu.name,
+        "pool": gpu.pool,
+        "manufacturer": gpu.id.partition(" ")[0],
+        "memory": gpu.memory_gb,
+        "price": {"serverless": None if gpu.usd_per_hour is None else float(gpu.usd_per_hour)},
+    }
 
 
 def problem_body(status: int, detail: str) -> dict[str, Any]:

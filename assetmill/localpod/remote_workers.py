@@ -21,7 +21,9 @@ from typing import Any, Final, TypeVar
 from assetmill.clock import Clock
 from assetmill.errors import Throttled
 from assetmill.localpod.config import PodConfig
+from assetmill.localpod.gpus import LOCAL_GPU, Gpu
 from assetmill.localpod.listings import WorkerLine
+from assetmill.localpod.meter import Meter
 from assetmill.localpod.queue import JobQueue, Lease
 from assetmill.localpod.workers import Census, Result, WorkerState, woken
 
@@ -58,6 +60,7 @@ class _Remote:
         taking: its open request for a job.
         listening: its open requests for jobs to stop.
         since_s: when it was first heard.
+        gpu: the GPU that it is said to have.
     """
 
     id: str
@@ -71,6 +74,7 @@ class _Remote:
     taking: Call | None = None
     listening: set[Call] = field(default_factory=set)
     since_s: float = 0.0
+    gpu: Gpu = LOCAL_GPU
 
     @property
     def busy(self) -> bool:
@@ -109,13 +113,15 @@ class RemotePool:
     Args:
         queue: where jobs come from and results go; its `on_end` has to call `ended`.
         config: how many workers may hold jobs at once, how long they are held and may be silent.
-        clock: time and sleep.
+        clock: time, sleep and chance.
+        meter: counts what the workers cost: from their first call to their last.
     """
 
-    def __init__(self, queue: JobQueue, config: PodConfig, clock: Clock) -> None:
+    def __init__(self, queue: JobQueue, config: PodConfig, clock: Clock, meter: Meter) -> None:
         self._queue = queue
         self._config = config
         self._clock = clock
+        self._meter = meter
         self._workers: dict[str, _Remote] = {}
         self._holders: dict[str, _Remote] = {}
         self._closed = False
@@ -128,7 +134,9 @@ class RemotePool:
     def listing(self) -> tuple[WorkerLine, ...]:
         """The workers one by one."""
         now = self._clock.monotonic()
-        return tuple(WorkerLine(one.id, one.state.value, now - one.since_s) for one in self._workers.values())
+        return tuple(
+            WorkerLine(one.id, one.state.value, now - one.since_s, one.gpu.id) for one in self._workers.values()
+        )
 
     def poke(self) -> None:
         """Let every worker that asks look again: a job waits, or one more worker may hold one."""
@@ -143,6 +151,7 @@ class RemotePool:
             for call in (worker.taking, *worker.listening):
                 if call is not None:
                     call.wake.set()
+            self._meter.stopped(worker.id)
 
     def ended(self, job_id: str) -> None:
         """A job has ended. If a worker holds it, it was not that worker who ended it: tell it to stop."""
@@ -159,6 +168,7 @@ class RemotePool:
         """Send off the workers that have been silent for too long, and queue their jobs again."""
         for worker in [worker for worker in self._workers.values() if self._silent(worker)]:
             del self._workers[worker.id]
+            self._meter.stopped(worker.id, worker.heard_s)
             for lease in reversed(worker.leases.values()):  # each goes before all others
                 del self._holders[lease.job_id]
                 self._queue.lose(lease)
@@ -231,9 +241,17 @@ class RemotePool:
 
     def _heard(self, worker_id: str) -> _Remote:
         now = self._clock.monotonic()
-        worker = self._workers.setdefault(worker_id, _Remote(worker_id, now, since_s=now))
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            worker = self._workers[worker_id] = _Remote(worker_id, now, since_s=now, gpu=self._gpu())
+            if not self._closed:
+                self._meter.started(worker_id, worker.gpu)
         worker.heard_s = now
         return worker
+
+    def _gpu(self) -> Gpu:
+        gpus = self._config.gpus
+        return gpus[0] if len(gpus) == 1 else self._clock.random.choice(gpus)
 
     def _silent(self, worker: _Remote) -> bool:
         if worker.taking is not None or worker.listening:  # an open connection is a sign of life

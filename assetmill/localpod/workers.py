@@ -1,9 +1,10 @@
 """The workers of the local endpoint: they come when jobs wait, run one job at a time, and go when idle.
 
 A worker lives as RunPod's do: a cold start, then jobs one after another, then an idle timeout after which it is
-gone and the next one is cold again. What it runs is a plain function that is passed in; the function runs in a
-thread and cannot be stopped, so a job that is cancelled or timed out keeps its worker busy to the end and its
-result is dropped. The pool knows the queue and nothing of HTTP.
+gone and the next one is cold again; with FlashBoot it comes back from a snapshot, under its old id. The meter runs
+from its start to its end, not while its image is fetched. What it runs is a plain function that is passed in; the
+function runs in a thread and cannot be stopped, so a job that is cancelled or timed out keeps its worker busy to the
+end and its result is dropped. The pool knows the queue and nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Any
 
 from assetmill.clock import Clock
 from assetmill.localpod.config import PodConfig
+from assetmill.localpod.gpus import Gpu
 from assetmill.localpod.limits import fits
 from assetmill.localpod.listings import WorkerLine
+from assetmill.localpod.meter import Meter
 from assetmill.localpod.queue import JobQueue, Lease
 
 Worker = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -59,10 +62,13 @@ class Result:
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """A worker that exists."""
+    """A worker that exists; one that is fetching its image has not started."""
 
     id: str
-    born_s: float
+    gpu: Gpu
+    resumed: bool = False
+    started_s: float | None = None
+    stopped_s: float | None = None
     state: WorkerState = WorkerState.INITIALIZING
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -74,7 +80,8 @@ class Pool:
         queue: where jobs come from and results go.
         worker: the handler.
         config: numbers and durations.
-        clock: time, sleep and ids.
+        clock: time, sleep, chance and ids.
+        meter: counts what the workers cost.
         slowness_s: what a new worker needs beyond `config.cold_start_s`, by its id.
     """
 
@@ -84,6 +91,7 @@ class Pool:
         worker: Worker,
         config: PodConfig,
         clock: Clock,
+        meter: Meter,
         slowness_s: Callable[[str], float] = lambda _id: 0.0,
     ) -> None:
         self._slowness_s = slowness_s
@@ -91,6 +99,8 @@ class Pool:
         self._worker = worker
         self._config = config
         self._clock = clock
+        self._meter = meter
+        self._snapshots: list[_Slot] = []
         self._slots: dict[_Slot, asyncio.Task[None]] = {}
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="localpod")
         self._closed = False
@@ -103,7 +113,10 @@ class Pool:
     def listing(self) -> tuple[WorkerLine, ...]:
         """The workers one by one."""
         now = self._clock.monotonic()
-        return tuple(WorkerLine(slot.id, slot.state.value, now - slot.born_s) for slot in self._slots)
+        return tuple(
+            WorkerLine(slot.id, slot.state.value, 0.0 if slot.started_s is None else now - slot.started_s, slot.gpu.id)
+            for slot in self._slots
+        )
 
     def poke(self) -> None:
         """Wake idle workers, and start as many as the queue asks for and the endpoint may have."""
@@ -114,7 +127,7 @@ class Pool:
         free = sum(slot.state is not WorkerState.RUNNING for slot in self._slots)
         room = self._config.workers - len(self._slots)
         for _ in range(min(room, self._queue.demand - free)):
-            slot = _Slot(f"lp-{self._clock.new_id()[:14]}", self._clock.monotonic())
+            slot = self._new_slot()
             self._slots[slot] = asyncio.create_task(self._live(slot), name=slot.id)
 
     async def aclose(self) -> None:
@@ -126,23 +139,47 @@ class Pool:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def _new_slot(self) -> _Slot:
+        """A worker that nobody has seen yet, or one that comes back."""
+        if self._snapshots:
+            gone = self._snapshots.pop(0)
+            return _Slot(gone.id, gone.gpu, resumed=True)
+        gpus = self._config.gpus
+        gpu = gpus[0] if len(gpus) == 1 else self._clock.random.choice(gpus)
+        return _Slot(f"lp-{self._clock.new_id()[:14]}", gpu)
+
     async def _live(self, slot: _Slot) -> None:
         try:
-            if start_s := self._config.cold_start_s + self._slowness_s(slot.id):
-                await self._clock.sleep(start_s)
+            await self._start(slot)
             while (lease := await self._next(slot)) is not None:
                 await self._serve(slot, lease)
                 if lease.script is not None and lease.script.answer is None:
                     break  # it went with the job
+            else:
+                if self._config.flashboot:
+                    self._snapshots.append(slot)
         finally:
+            self._meter.stopped(slot.id, slot.stopped_s)
             del self._slots[slot]
             self.poke()  # a job may have come while this worker was going
 
+    async def _start(self, slot: _Slot) -> None:
+        if self._config.image_pull_s and not slot.resumed:
+            await self._clock.sleep(self._config.image_pull_s)
+        slot.started_s = self._clock.monotonic()
+        self._meter.started(slot.id, slot.gpu)
+        usual_s = self._config.resume_s if slot.resumed else self._config.cold_start_s
+        if start_s := usual_s + self._slowness_s(slot.id):
+            await self._clock.sleep(start_s)
+
     async def _next(self, slot: _Slot) -> Lease | None:
         slot.state = WorkerState.IDLE
+        until_s = self._clock.monotonic() + self._config.idle_timeout_s  # looking in vain makes it no later
         while (lease := self._queue.take(slot.id)) is None:
             slot.wake.clear()
-            if not await woken(slot.wake, self._config.idle_timeout_s, self._clock):
+            left_s = until_s - self._clock.monotonic()
+            if left_s <= 0 or not await woken(slot.wake, left_s, self._clock):
+                slot.stopped_s = until_s  # to the second, however late a busy machine wakes us
                 return None
         slot.state = WorkerState.RUNNING
         self.poke()  # one idle worker fewer

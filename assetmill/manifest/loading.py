@@ -34,7 +34,13 @@ _MODELS: dict[str, type[models.AssetBase]] = {
     "parallax": models.Parallax,
     "sheet": models.Sheet,
 }
-_SECTIONS: dict[str, type[models.Model]] = {"game": models.Game, "pack": models.PackInfo, "qa": models.Qa}
+_SECTIONS: dict[str, type[models.Model]] = {
+    "game": models.Game,
+    "pack": models.PackInfo,
+    "qa": models.Qa,
+    "budget": models.Budget,
+}
+_OPTIONAL = ("qa", "budget")
 
 
 def load_pack(path: Path, overrides: Mapping[str, Any] | None = None) -> models.Pack:
@@ -84,9 +90,10 @@ class _Loading:
 
     def pack(self) -> models.Pack:
         """The pack, or ManifestError."""
-        game, pack, qa = (self._section(name) for name in _SECTIONS)
+        sections = {name: self._section(name) for name in _SECTIONS}
         self._check_version()
         self._check_shared()
+        pack = sections["pack"]
         info = pack if isinstance(pack, models.PackInfo) else None
         if info is not None and info.style is not None:
             origin = self._section_origin("pack")
@@ -101,7 +108,7 @@ class _Loading:
         self._problems.raise_if_any()
         assets = tuple(entry.asset for entry in known)
         return models.Pack.model_validate(
-            {"version": 1, "game": game, "pack": pack, "qa": qa, "styles": self._styles.resolved(), "assets": assets}
+            {"version": 1, **sections, "styles": self._styles.resolved(), "assets": assets}
         )
 
     def _section_origin(self, name: str) -> Layered:
@@ -115,7 +122,7 @@ class _Loading:
 
     def _section(self, name: str) -> models.Model | None:
         origin = self._section_origin(name)
-        if name not in self._top and name != "qa" and name not in self._overrides.sections:
+        if name not in self._top and name not in _OPTIONAL and name not in self._overrides.sections:
             if (self._document.top.file, name) not in self._canonical.refused:
                 expected = f"`{name}:` with {_required(self._shape, name)}"
                 self._problems.add(self._top.place(), name, f"`{name}` is missing", expected=expected)

@@ -24,6 +24,7 @@ EXPORTS: tuple[str, ...] = get_args(Export)
 Identifier = Annotated[str, Field(pattern=ID_PATTERN, max_length=64)]
 Pixels = Annotated[int, Field(ge=8, le=MAX_SIDE)]
 Words = Annotated[str, Field(min_length=1, max_length=4000)]
+Usd = Annotated[float, Field(ge=0, lt=1_000_000)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -121,6 +122,14 @@ class PackInfo(Model):
     style: str | None = Field(None, description="Style of every asset that names none.")
     seed: Annotated[int, Field(ge=0, lt=2**53)] = Field(0, description="Root of every seed in the pack.")
     palette: tuple[Colour, ...] = Field((), max_length=256, description="Colours of the pack, as '#rrggbb'.")
+
+
+class Budget(Model):
+    """The most that may be spent, US dollars. It can lower what the settings allow, and never raise it."""
+
+    run_usd: Usd | None = Field(None, description="By one run.")
+    game_usd: Usd | None = Field(None, description="By all runs of this game, ever.")
+    month_usd: Usd | None = Field(None, description="By all games together in a calendar month (UTC).")
 
 
 class AssetBase(Model):
@@ -413,6 +422,7 @@ class Pack(Model):
     pack: PackInfo = Field(description="The pack.")
     styles: dict[str, Style] = Field(default_factory=dict, description="Styles by name, `extends` followed.")
     qa: Qa = Field(default_factory=Qa, description="Limits that pictures have to keep.")
+    budget: Budget = Field(default_factory=Budget, description="The most that may be spent on it.")
     assets: tuple[Asset, ...] = Field(description="Assets, in the order of the manifest.")
 
     def style_of(self, asset: AssetBase) -> Style | None:

@@ -208,7 +208,7 @@ def _fields() -> Iterator[str]:
     top = manifest_shape()
     yield "## Fields\n\n### The document\n"
     yield _table(top) + "\n"
-    for name in ("game", "pack", "qa"):
+    for name in ("game", "pack", "qa", "budget"):
         yield f"### `{name}`\n\n{_table(top.fields[name])}\n"
     entity = asset_shapes()["entity"]
     common = tuple(models.AssetBase.model_fields)

@@ -8,13 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a first plan has no books to read and should not wait for a database library
-    from assetmill.ledger import Details, Finish, Ledger, OpenAttempt, Picture
+    from assetmill.ledger import Details, Finish, Ledger, OpenAttempt, Picture, Timing
 
 
-Timings = Callable[[str], Sequence[tuple[int, int, int]]]
-
-
-def _unmeasured(_: str) -> Sequence[tuple[int, int, int]]:
+def _unmeasured(_: str) -> Sequence[Timing]:
     return ()
 
 
@@ -28,7 +25,8 @@ class History:
         open: attempts that were sent and not settled, by fingerprint.
         unknowns: attempts whose outcome nobody knows, counted by fingerprint.
         verdicts: why a finished picture was rejected, or None, by (attempt id, finish fingerprint).
-        timings: measured executions of a workflow: (width, height, milliseconds).
+        timings: reads how long jobs of a workflow took, of any game; asked only where something is to be paid.
+        starts: reads the jobs that were the first of their workers, of any game and workflow; likewise.
         load_details: reads what the pictures were made of and where they lie; an unchanged plan needs none.
         load_finishes: reads the finishes themselves; likewise.
     """
@@ -38,7 +36,8 @@ class History:
     open: Mapping[str, OpenAttempt] = field(default_factory=dict)
     unknowns: Mapping[str, int] = field(default_factory=dict)
     verdicts: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
-    timings: Timings = _unmeasured
+    timings: Callable[[str], Sequence[Timing]] = _unmeasured
+    starts: Callable[[], Sequence[Timing]] = tuple
     load_details: Callable[[], Mapping[str, Details]] = dict
     load_finishes: Callable[[], Mapping[tuple[str, str], Finish]] = dict
 
@@ -77,6 +76,7 @@ def read_history(ledger: Ledger, game: str, *, draft: bool) -> History:
         unknowns=ledger.unknowns(game),
         verdicts=ledger.verdicts(game),
         timings=lambda workflow: ledger.history(workflow, draft=draft),
+        starts=lambda: ledger.starts(draft=draft),
         load_details=lambda: ledger.details(game),
         load_finishes=lambda: ledger.finishes(game),
     )

@@ -6,6 +6,7 @@ Pure: manifest, history and endpoint go in, a `Plan` comes out. It draws nothing
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -13,10 +14,14 @@ from typing import TYPE_CHECKING
 from assetmill.errors import UsageError, WorkflowError
 from assetmill.finishing import finish_fields
 from assetmill.manifest.models import ASSET_TYPES, Asset, Pack
-from assetmill.money import Cost, load_prices
-from assetmill.planning.estimate import NO_TIME, BatchEstimate, Estimate, Estimator, Span, batch_estimate, job_cost
+from assetmill.money import Cost
+from assetmill.planning.cards import Pools
+from assetmill.planning.choices import Batch, BatchEstimate
+from assetmill.planning.estimate import Estimator, cost_of, job_seconds
 from assetmill.planning.fingerprint import Generation, Maker, changed_fields, digest, generation
 from assetmill.planning.history import History
+from assetmill.planning.spans import NO_TIME, Span
+from assetmill.planning.timings import Kind, kind_of
 from assetmill.providers.endpoints import Endpoint
 from assetmill.workflows.library import Library
 
@@ -58,9 +63,10 @@ class PlanItem:
         finish_changed: finishing fields that differ from the last finish.
         rejected: why the checks turned the finished picture down; None when they did not.
         attempt_id: paid attempt that holds the picture, or that is open.
-        seconds: time on a worker.
-        time_source: `history` or `prior`.
-        cost: money for this job alone.
+        seconds: execution on a warm worker; a worker's first job takes the model load longer.
+        time_source: `history`, `scaled` (history of another GPU by stated speeds) or `prior`.
+        cost: money for this job: the estimate carries its share of the workers' starts and idle tails, the high is that
+            of a job that starts a worker of its own.
     """
 
     asset: Asset
@@ -179,14 +185,46 @@ def make_plan(
     items.sort(
         key=lambda item: (ranks[item.asset.id][0], item.made.workflow if item.made else "", ranks[item.asset.id])
     )
-    total = batch_estimate(
-        [item.seconds for item in items if item.state.paid],
-        workers=endpoint.max_workers,
-        usd_per_s=endpoint.usd_per_s,
-        draft=endpoint.draft,
-        pools=tuple(load_prices().values()),
+    estimator = Estimator(
+        history.timings, history.starts, model=endpoint.model, pools=Pools(endpoint.prices), draft=endpoint.draft
     )
-    return Plan(pack, endpoint, tuple(items), total)
+    priced, total = _priced(items, estimator, endpoint)
+    return Plan(pack, endpoint, priced, total)
+
+
+def _priced(
+    items: Sequence[PlanItem], estimator: Estimator, endpoint: Endpoint
+) -> tuple[tuple[PlanItem, ...], BatchEstimate]:
+    """The same items with times and costs, and their total.
+
+    A picture that is out already is no part of the total: it has times and a cost should it be lost and sent again.
+    """
+    kinds = [_kind(item) for item in items]
+    paid = Counter(kind for item, kind in zip(items, kinds, strict=True) if kind is not None and item.state.paid)
+    batch = Batch(paid, estimator, endpoint)
+    figures = {kind: _figures(kind, batch, estimator, endpoint) for kind in dict.fromkeys(kinds) if kind is not None}
+    done = (_with_figures(item, figures[kind]) if kind else item for item, kind in zip(items, kinds, strict=True))
+    return tuple(done), batch.estimate()
+
+
+def _figures(kind: Kind, batch: Batch, estimator: Estimator, endpoint: Endpoint) -> tuple[Span, str, Cost]:
+    """Seconds on a warm worker, their source, and the cost of one job of a kind."""
+    warm = estimator.expected(kind, endpoint.gpu)
+    cost = cost_of(job_seconds(warm.seconds, batch.life, batch.share), endpoint.usd_per_s)
+    return warm.seconds, warm.source, cost
+
+
+def _with_figures(item: PlanItem, figures: tuple[Span, str, Cost]) -> PlanItem:
+    seconds, source, cost = figures
+    return replace(item, seconds=seconds, time_source=source, cost=cost)
+
+
+def _kind(item: PlanItem) -> Kind | None:
+    """What kind of job a picture is; None where none would be sent."""
+    made = item.made
+    if made is None or not (item.state.paid or item.state is State.OPEN):
+        return None
+    return kind_of(made.workflow, made.size, made.parameters)
 
 
 def _with_references(pack: Pack, chosen: list[Asset]) -> list[Asset]:
@@ -223,10 +261,8 @@ class _Planner:
         self._library = library
         self._strip = strip
         self._maker = Maker(endpoint.kind, endpoint.model)
-        self._estimator = Estimator(history.timings, draft=endpoint.draft)
         self._by_id = {asset.id: asset for asset in pack.assets}
         self._made: dict[tuple[str, int], Generation] = {}
-        self._priced: dict[tuple[str, tuple[int, int], bool], tuple[Estimate, Cost]] = {}
 
     def item(self, asset: Asset, candidate: int) -> PlanItem:
         shape = digest(finish_fields(asset, self._pack, strip=self._strip))
@@ -247,8 +283,9 @@ class _Planner:
         waiting = self._history.open.get(made.fingerprint)
         if waiting is not None:
             reason = f"job {waiting.job_id or 'unknown'} was sent and is not collected yet; sent again if lost"
-            priced = self._to_pay(asset, candidate, shape, made, changed)  # should it be lost
-            return replace(priced, state=State.OPEN, reason=reason, changed=(), attempt_id=waiting.attempt_id)
+            return PlanItem(
+                asset, candidate, shape, State.OPEN, reason=reason, made=made, attempt_id=waiting.attempt_id
+            )
         unknown = self._history.unknowns.get(made.fingerprint, 0)
         if unknown > self._resend_unknown:
             return PlanItem(asset, candidate, shape, State.BLOCKED, reason=_too_often(unknown), made=made)
@@ -305,12 +342,6 @@ class _Planner:
         return changed_fields(last.inputs, finish_fields(asset, self._pack, strip=self._strip))
 
     def _to_pay(self, asset: Asset, candidate: int, shape: str, made: Generation, changed: tuple[str, ...]) -> PlanItem:
-        guided = made.parameters.get("cfg", 1.0) > 1.0  # true guidance evaluates the model twice a step
-        key = (made.workflow, made.size, guided)
-        if key not in self._priced:
-            estimate = self._estimator.job(made.workflow, made.size, guided=guided)
-            self._priced[key] = estimate, job_cost(estimate.seconds, self._endpoint.usd_per_s)
-        estimate, cost = self._priced[key]
         return PlanItem(
             asset,
             candidate,
@@ -319,7 +350,4 @@ class _Planner:
             reason=SENT_AGAIN if self._history.unknowns.get(made.fingerprint) else "",
             changed=changed,
             made=made,
-            seconds=estimate.seconds,
-            time_source=estimate.source,
-            cost=cost,
         )

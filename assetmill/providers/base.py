@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -60,7 +61,10 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as the endpoint last described it; times in milliseconds, None where it does not say."""
+    """A job as the endpoint last described it; times in milliseconds, None where it does not say.
+
+    `units` is what it cost in the provider's own currency, where there is one.
+    """
 
     id: str
     state: JobState
@@ -70,6 +74,7 @@ class Job:
     error: Any = None
     output: Any = None
     raw_status: str = ""
+    units: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,42 @@ class Sighting:
     def __post_init__(self) -> None:
         if self.job_id is not None and self.absent:
             raise ValueError("a job that was found is not absent")
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFacts:
+    """What an endpoint's own settings say, as far as they bear on money; what it does not say is None or empty.
+
+    Args:
+        idle_timeout_s: a worker without a job is ended after this long.
+        pools: GPU pools that its workers come from, the preferred one first.
+        gpu_count: GPUs of one worker.
+        max_workers: workers that it may have at once.
+    """
+
+    idle_timeout_s: float | None = None
+    pools: tuple[str, ...] = ()
+    gpu_count: int = 1
+    max_workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """A worker that an endpoint lists as being paid for.
+
+    Args:
+        id: its id, as jobs name it.
+        gpu: id of its GPU model, if it is told.
+        since: earliest moment at which it can have started; aware time.
+        until: latest such moment; both None where no uptime is told.
+        ready: it has started: it has a job, or waits for one.
+    """
+
+    id: str
+    gpu: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    ready: bool = False
 
 
 Observer = Callable[[Job], None]
@@ -176,6 +217,14 @@ class Provider(Protocol):
 
     async def cancel(self, job_id: str) -> None:
         """Ask the endpoint to drop a job; never raises for a job that is gone."""
+        ...
+
+    async def facts(self) -> EndpointFacts:
+        """What the endpoint's settings say about its workers; never raises, what cannot be read is not known."""
+        ...
+
+    async def workers(self) -> tuple[WorkerSeen, ...]:
+        """Workers that are being paid for now; never raises, and is empty where nobody tells."""
         ...
 
     async def aclose(self) -> None:

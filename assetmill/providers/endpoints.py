@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
 from assetmill.errors import ProviderRefused, UsageError
-from assetmill.money import DRAFT_PRICE, Price, price_of
+from assetmill.money import DRAFT_PRICE, PriceList, published_prices
+from assetmill.money.kept import known_prices
 from assetmill.settings import Settings
 
 DRAFT = "draft"
@@ -42,6 +43,7 @@ class Endpoint:
         id: RunPod's id of the endpoint.
         management_url: base address of the API that knows the endpoint's settings and workers, and takes the same
             key; empty where there is none.
+        prices: what GPUs cost there, as far as it is known without asking.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Endpoint:
     gpu: str | None = None
     id: str = ""
     management_url: str = ""
+    prices: PriceList = field(default_factory=published_prices, compare=False, repr=False)
 
     @property
     def draft(self) -> bool:
@@ -106,6 +109,24 @@ def endpoint_of(settings: Settings, url: str) -> Endpoint:
     return _by_address(settings, url)
 
 
+def catalog_of(settings: Settings, wanted: str | None) -> tuple[str, SecretStr | None]:
+    """Base address of the API that knows prices, and the key for it.
+
+    Args:
+        settings: the environment.
+        wanted: an endpoint, as `resolve_endpoint` takes it; None for RunPod itself.
+
+    Raises:
+        UsageError, ProviderRefused: no such endpoint, or it has no prices.
+    """
+    if wanted is None:
+        return _runpod_management(settings), settings.runpod_api_key
+    endpoint = resolve_endpoint(settings, wanted)
+    if not endpoint.management_url:
+        raise UsageError(f"endpoint {endpoint.name} has no prices", hint="it is free, or not started yet")
+    return endpoint.management_url, endpoint.key
+
+
 def draft_endpoint(settings: Settings, url: str = "", key: SecretStr | None = None, name: str = DRAFT) -> Endpoint:
     """The draft endpoint, free of charge; with an address once it runs."""
     workers, price = settings.max_workers, DRAFT_PRICE
@@ -139,7 +160,7 @@ def _by_address(settings: Settings, address: str) -> Endpoint:
     if runpod and (settings.runpod_api_key or not local):
         return _runpod(settings, _name_of(settings, endpoint_id), endpoint_id, _key(settings))
     name = f"{endpoint_id}@{parts.netloc}"
-    return _endpoint(settings, name, url, _local_key(settings), price_of(settings.gpu_pool))
+    return _endpoint(settings, name, url, _local_key(settings))
 
 
 def _endpoint_parts(address: str) -> SplitResult:
@@ -161,10 +182,13 @@ def _endpoint_parts(address: str) -> SplitResult:
 def _runpod(settings: Settings, name: str, endpoint_id: str, key: SecretStr) -> Endpoint:
     url = f"{settings.runpod_api_url.rstrip('/')}/{endpoint_id}"
     _endpoint_parts(url)
-    return _endpoint(settings, name, url, key, price_of(settings.gpu_pool))
+    return _endpoint(settings, name, url, key)
 
 
-def _endpoint(settings: Settings, name: str, url: str, key: SecretStr | None, price: Price) -> Endpoint:
+def _endpoint(settings: Settings, name: str, url: str, key: SecretStr | None) -> Endpoint:
+    management_url = _management(settings, url)
+    prices = known_prices(settings.home, management_url)
+    price = prices.of_pool(settings.gpu_pool)
     return Endpoint(
         name=name,
         kind="runpod",
@@ -176,7 +200,8 @@ def _endpoint(settings: Settings, name: str, url: str, key: SecretStr | None, pr
         price_source=price.cited,
         gpu=settings.gpu_pool,
         id=url.rsplit("/", 1)[-1],
-        management_url=_management(settings, url),
+        management_url=management_url,
+        prices=prices,
     )
 
 
@@ -187,6 +212,10 @@ def _management(settings: Settings, url: str) -> str:
         return ""
     if parts.hostname in LOOPBACK:
         return f"{parts.scheme}://{parts.netloc}/v2"
+    return _runpod_management(settings)
+
+
+def _runpod_management(settings: Settings) -> str:
     management = settings.runpod_management_url.rstrip("/")
     if not management.startswith("https://"):
         raise UsageError("RUNPOD_MANAGEMENT_URL needs https", hint="the key would travel in the clear")

@@ -6,16 +6,22 @@ not from the time at which it is made: a report that runs late is about the same
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from assetmill.ledger import Ledger, RowFilter
 from assetmill.money import usd
-from assetmill.reports.cost import cost_report
+from assetmill.reports.build import DIMENSIONS, build_report
+from assetmill.reports.columns import read_attempts
+from assetmill.reports.cost import TextFormat, group_attempts, grouped_text, keys_of
+from assetmill.reports.cost_page import render_cost_page
+from assetmill.reports.measures import nothing
+from assetmill.reports.spans import Span
+from assetmill.reports.spend import NO_SPEND_LIMITS, SpendLimits
+from assetmill.reports.tables import json_cell
 
 Length = Literal["week", "month"]
 GROUPS = ("game", "type", "provider")
@@ -39,6 +45,11 @@ class Period:
     def key(self) -> str:
         """Key of its report in the store."""
         return f"private/reports/cost-{self.name}.csv"
+
+    @property
+    def page_key(self) -> str:
+        """Key of its page with charts in the store."""
+        return f"private/reports/cost-{self.name}.html"
 
 
 def last_whole(length: Length, at: datetime) -> Period:
@@ -64,6 +75,7 @@ class PeriodReport:
         rows: one mapping a group: labels, counts, amounts as decimal text or None.
         table: for people, of fixed width.
         csv: for spreadsheets.
+        page: HTML with charts, one file.
     """
 
     period: Period
@@ -71,24 +83,40 @@ class PeriodReport:
     rows: tuple[Mapping[str, Any], ...]
     table: str
     csv: str
+    page: str
 
 
-def report_on(ledger: Ledger, period: Period) -> PeriodReport:
+def report_on(
+    ledger: Ledger, period: Period, *, made_at: datetime, limits: SpendLimits = NO_SPEND_LIMITS
+) -> PeriodReport:
     """Make the report of a period.
+
+    Args:
+        ledger: the books.
+        period: which.
+        made_at: now, aware.
+        limits: budgets to show spending against.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     where = RowFilter(since=period.since, until=period.until)
-    document = json.loads(cost_report(ledger, GROUPS, "json", where=where))
-    table, csv = (cost_report(ledger, GROUPS, form, where=where) for form in ("table", "csv"))
-    return PeriodReport(period, _sentence(period, document["total"]), tuple(document["rows"]), table, csv)
+    attempts = read_attempts(ledger, where, DIMENSIONS)
+    found = group_attempts(attempts, keys_of(GROUPS), Span(period.since, period.until))
+    title = f"Costs of {period.name}"
+    whole = build_report(ledger, where, made_at=made_at, limits=limits, title=title, attempts=attempts)
+    rows = tuple({name: json_cell(value) for name, value in row.items()} for row in found.rows)
+    table, csv = (grouped_text(found, form) for form in _TEXTS)
+    return PeriodReport(period, _sentence(period, found.totals), rows, table, csv, render_cost_page(whole))
+
+
+_TEXTS: Final[tuple[TextFormat, ...]] = ("table", "csv")
 
 
 def _sentence(period: Period, totals: Mapping[str, Mapping[str, Any]]) -> str:
     """What was paid; drafts, which are free, are only counted."""
-    paid, drafts = totals["paid"], totals["draft"]["attempts"]
-    cost = None if paid["cost_estimate_usd"] is None else Decimal(paid["cost_estimate_usd"])
+    paid, drafts = totals.get("paid", nothing()), totals.get("draft", nothing())["attempts"]
+    cost: Decimal | None = paid["cost_estimate_usd"]
     counts = ", ".join(f"{paid[name]} {name}" for name in ("kept", "rejected", "failed", "open"))
     words = f"{period.name}: {usd(cost)} for {paid['attempts']} paid attempts ({counts})"
     words += f"; {paid['unknown_cost']} of unknown cost, not in the sum" if paid["unknown_cost"] else ""

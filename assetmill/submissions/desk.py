@@ -20,7 +20,7 @@ from assetmill.clock import Clock
 from assetmill.errors import AssetmillError, StorageError, UsageError
 from assetmill.settings import Settings
 from assetmill.submissions import examination, handing, intake, keys, running, showing
-from assetmill.submissions.gate import why_not_amount
+from assetmill.submissions.gate import agreed_usd, why_not_amount
 from assetmill.submissions.handing import HandedIn
 from assetmill.submissions.inbox import Arrival, Inbox
 from assetmill.submissions.office import LEASE_S, Office, open_office
@@ -296,7 +296,7 @@ class Desk:
             wrong = why_not_amount(now.plan, amount_usd)
             if wrong:
                 raise UsageError(wrong, hint="`assetmill submissions show` has the figures")
-            amount = amount_usd if amount_usd is not None or now.plan is None else now.plan.high_usd
+            amount = agreed_usd(now.plan, amount_usd)
             said = Approval(approved=True, by=by, at=office.now(), amount_usd=amount, note=note)
             return now.moved(State.APPROVED, said.at, f"by {by}" if by else "", approval=said, budget_usd=amount)
 

@@ -17,7 +17,7 @@ from assetmill.batch.prepare import Request, plan_only
 from assetmill.manifest import ManifestError, Pack, Problem, load_pack
 from assetmill.planning.plan import Plan, State
 from assetmill.settings import Settings
-from assetmill.submissions.gate import expected_cost, needs_approval
+from assetmill.submissions.gate import expected_cost, needs_approval, set_aside
 from assetmill.submissions.names import Provider, plain_file
 from assetmill.submissions.records import Figures
 
@@ -87,6 +87,7 @@ def figures_of(plan: Plan, limit: Decimal) -> Figures:
         low_usd=low,
         estimate_usd=estimate,
         high_usd=high,
+        aside_usd=set_aside(plan),
         elapsed_s=plan.total.elapsed.estimate,
         price_source=endpoint.price_source,
         asks=needs_approval(plan, limit),

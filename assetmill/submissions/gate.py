@@ -1,7 +1,8 @@
 """Whether a person has to agree before a submission costs money, and to what.
 
-The plan's estimate is what counts, as with the budget of a run. A price that nobody knows is not a small one: it always
-asks. Placeholder art costs nothing and never does.
+The plan's estimate is what counts; what is agreed to is the budget of the run, so one job has to fit into it
+(docs/budgets.md). A price that nobody knows is not a small one: it always asks. Placeholder art costs nothing and never
+does.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from assetmill.batch.budget import Bounds, may_be_sent
 from assetmill.money import usd
+from assetmill.planning.estimate import TAIL
 from assetmill.planning.plan import Plan, State
 from assetmill.submissions.records import Figures
+
+LONGEST_LIMIT_MS = 600_000  # RunPod's own; what a plan asks of a job is nearly always less
 
 
 def needs_approval(plan: Plan, limit: Decimal) -> str | None:
@@ -23,12 +28,20 @@ def needs_approval(plan: Plan, limit: Decimal) -> str | None:
     """
     if not plan.endpoint.paid or not plan.may_pay:
         return None
-    estimate = expected_cost(plan)[1]
+    estimate, aside = expected_cost(plan)[1], set_aside(plan)
     if estimate is None:
         return "nobody knows what it costs: the endpoint has no price"
     if estimate > limit:
         return f"the estimate of {usd(estimate)} is above the {usd(limit)} that need no approval"
+    if aside is not None and aside > limit:
+        return f"a job has {usd(aside)} set aside while it is out, more than the {usd(limit)} that need no approval"
     return None
+
+
+def set_aside(plan: Plan) -> Decimal | None:
+    """What the largest job of a plan has set aside while it is out; None where nobody knows the price, or none is."""
+    bounds = Bounds(plan.endpoint.usd_per_s, LONGEST_LIMIT_MS, tight=True, idle_ms=round(TAIL.high * 1000))
+    return bounds.largest(may_be_sent(plan)) if plan.endpoint.paid else None
 
 
 def expected_cost(plan: Plan) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
@@ -65,5 +78,21 @@ def why_not_amount(figures: Figures | None, amount_usd: Decimal | None) -> str:
     if figures is None or figures.estimate_usd is None:
         return "nobody knows what it costs, so no amount can be kept to: approve it without one, or set a price first"
     if amount_usd < figures.estimate_usd:
-        return f"{usd(amount_usd)} is less than the estimate of {usd(figures.estimate_usd)}: the run would not begin"
+        return (
+            f"{usd(amount_usd)} is less than the estimate of {usd(figures.estimate_usd)}: not all of it could be made"
+        )
+    if figures.aside_usd is not None and amount_usd < figures.aside_usd:
+        aside = usd(figures.aside_usd)
+        return f"{usd(amount_usd)} is less than the {aside} that a job has set aside: the run would not begin"
     return ""
+
+
+def agreed_usd(figures: Figures | None, amount_usd: Decimal | None) -> Decimal | None:
+    """What a run may cost that was agreed to: the amount that was said, else the most that its plan tells.
+
+    Returns:
+        US dollars; never so little that not one job fits. None where nobody knows a price.
+    """
+    if amount_usd is not None or figures is None or figures.high_usd is None:
+        return amount_usd
+    return max(figures.high_usd, figures.aside_usd or Decimal(0))

@@ -75,6 +75,7 @@ def render(record: Record, paper: Mapping[str, Any], link: Link) -> bytes:
             "plan": record.plan,
             "paper": paper,
             "problems": paper.get("problems", []),
+            "choices": paper.get("choices", []),
             "items": paper.get("items", [])[:SHOWN_ITEMS],
             "more": len(paper.get("items", [])[SHOWN_ITEMS:]) + int(paper.get("more", 0)),
             "other": _other(record, link),
@@ -91,8 +92,8 @@ def render_foreign(name: str, paper: Mapping[str, Any]) -> bytes:
     return _page(
         {
             "title": name, "subtitle": "", "heading": "Not a manifest", "tone": "bad", "facts": {}, "record": None,
-            "state": "foreign", "plan": None, "paper": paper, "problems": paper["problems"], "items": [], "more": 0,
-            "other": None, "gallery": None, "index": None, "approval": None, "outcome": None,
+            "state": "foreign", "plan": None, "paper": paper, "problems": paper["problems"], "choices": [], "items": [],
+            "more": 0, "other": None, "gallery": None, "index": None, "approval": None, "outcome": None,
         }
     )  # fmt: skip
 

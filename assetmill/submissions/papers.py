@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from assetmill.manifest import Problem
+from assetmill.planning.choices import Choice, gpu_words
 from assetmill.planning.plan import Plan, PlanItem, State
 from assetmill.submissions.excerpts import Excerpts
 from assetmill.submissions.gate import expected_cost
@@ -45,11 +46,26 @@ def plan_document(plan: Plan, limit: Decimal) -> bytes:
             "limit_usd": limit,
             "cost_usd": {"low": low, "estimate": estimate, "high": high},
             "elapsed_s": asdict(plan.total.elapsed),
-            "workers": plan.endpoint.max_workers,
+            "workers": plan.total.workers,
+            "choices": [_choice(choice) for choice in plan.total.choices],
             "items": [_item(item) for item in items[:MAX_ITEMS]],
             "more": max(len(items) - MAX_ITEMS, 0),
         }
     )
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    """One way to have it made."""
+    cost = choice.cost
+    return {
+        "workers": choice.workers,
+        "gpu": gpu_words(choice),
+        "seconds": choice.elapsed.estimate,
+        "cost_usd": {"low": cost.low, "estimate": cost.estimate, "high": cost.high},
+        "times_from": choice.times_from,
+        "planned": choice.planned,
+        "above": choice.above,
+    }
 
 
 def _item(item: PlanItem) -> dict[str, Any]:

@@ -113,6 +113,7 @@ class Figures(Part):
     estimate_usd: Decimal | None
     high_usd: Decimal | None
     elapsed_s: float
+    aside_usd: Decimal | None = Field(None, description="What a job has set aside while it is out.")
     price_source: str
     asks: str | None = Field(description="Why a person has to agree; None when nobody has to.")
 

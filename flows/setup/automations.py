@@ -18,8 +18,9 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 
+from assetmill.money.budgets import Kind
 from assetmill.settings import Settings
-from flows.events import ENDPOINT, NO_WORKERS, QUEUE_STALLED
+from flows.events import BUDGET, BUDGET_HALF, BUDGET_MOST, BUDGET_SPENT, ENDPOINT, NO_WORKERS, QUEUE_STALLED
 from flows.setup.notifications import ensure_receiver
 
 PREFIX = "assetmill: "
@@ -35,6 +36,10 @@ Tags: {{ flow_run.tags | join(", ") }}{% endif %}
 """
 ENDPOINT_WORDS = """{{ event.payload.words }}{% if event.payload.hint %}
 {{ event.payload.hint }}{% endif %}
+Run: {{ flow_run | ui_url or flow_run.id }}
+"""
+BUDGET_SECTION = "A budget is being spent"
+BUDGET_WORDS = """{{ event.payload.words }}
 Run: {{ flow_run | ui_url or flow_run.id }}
 """
 SETTLE_WORDS = """Results of jobs live for 30 minutes; what nobody collects until then is paid for and lost.
@@ -128,6 +133,10 @@ def alerts(times: Times) -> tuple[Alert, ...]:
             'max workers of {{ event.resource["prefect.resource.name"] }} is 0',
             ENDPOINT_WORDS,
         ),
+        *(
+            Alert(f"a budget is {what}", _budgets(event), BUDGET_SECTION, f"a budget is {what}", BUDGET_WORDS)
+            for what, event in (("half spent", BUDGET_HALF), ("mostly spent", BUDGET_MOST), ("reached", BUDGET_SPENT))
+        ),
         Alert(
             "nothing is settled",
             _runs(
@@ -184,6 +193,17 @@ def _endpoints(event: str, again_s: float) -> EventTrigger:
         expect={event},
         for_each={"prefect.resource.id"},
         within=timedelta(seconds=again_s),
+    )
+
+
+def _budgets(event: str) -> EventTrigger:
+    """A trigger for budgets of games and months, each event of which is told once; a run tells of its own at its end."""
+    return EventTrigger(
+        match={"prefect.resource.id": [f"{BUDGET}{Kind.GAME}.*", f"{BUDGET}{Kind.MONTH}.*"]},
+        posture=Posture.Reactive,
+        expect={event},
+        for_each={"prefect.resource.id"},
+        within=timedelta(0),
     )
 
 

@@ -1,4 +1,7 @@
-"""Money: what the books say was spent is what the endpoint's executions come to."""
+"""Money: what the books say was spent is what the endpoint's executions come to, and each job's share of its worker.
+
+The shares are worked out here again, from the columns of each row alone.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,13 @@ def _bounds(row: Row) -> Iterator[str]:
     amounts = [row[name] for name in BOUNDS if row[name] is not None]
     if any(amount < 0 for amount in amounts) or amounts != sorted(amounts):
         yield f"attempt {row['attempt_id']} costs {amounts}: below nothing, or out of order"
+    if row["draft"] or row["execution_ms"] is None or row["cost_estimate_usd"] is None:
+        return
+    share_ms = sum(row[name] or 0 for name in ("start_ms", "gap_ms", "idle_ms"))
+    if row["cost_estimate_usd"] != _due(row["execution_ms"] + share_ms):
+        yield f"attempt {row['attempt_id']} and {share_ms} ms of its worker cost {row['cost_estimate_usd']}"
+    if (row["cold"] is True) == (row["gap_ms"] is not None):
+        yield f"attempt {row['attempt_id']} is cold: {row['cold']}, and has a gap of {row['gap_ms']} ms before it"
 
 
 def _total(evidence: Evidence, true_sum: Decimal) -> Iterator[str]:

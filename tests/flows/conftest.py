@@ -67,8 +67,8 @@ class Terminal:
 
 
 @pytest.fixture(scope="session")
-def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with prefect_api(tmp_path_factory.mktemp("prefect"), None) as url:
+def api_url(tmp_path_factory: pytest.TempPathFactory, prefect_tables: Callable[[Path], Path]) -> Iterator[str]:
+    with prefect_api(prefect_tables(tmp_path_factory.mktemp("prefect")), None) as url:
         yield url
 
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from pydantic import SecretStr
 
+from assetmill.batch.purse import Warned
 from assetmill.cli.prefect_server import prefect_api
 from assetmill.cli.run import RUN_SETTINGS
 from assetmill.errors import ProviderRefused, QueueStalled, UsageError
+from assetmill.money.budgets import Budget, Kind
 from assetmill.settings import Settings
 from flows import events
 from flows.setup.automations import FLOWS, PREFIX, Times, alerts, ensure_automations
@@ -168,8 +171,8 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
-    one = Server(tmp_path_factory.mktemp("alerts"))
+def server(tmp_path_factory, prefect_tables) -> Iterator[Server]:
+    one = Server(prefect_tables(tmp_path_factory.mktemp("alerts")))
     yield one
     one.close()
 
@@ -219,13 +222,13 @@ def test_every_alert_has_a_section_that_says_what_to_do():
 def test_without_anybody_to_notify_dead_runs_are_still_marked_and_deploying_says_so(server):
     words = server.ensure(settings_with())
     assert list(server.automations()) == [PREFIX + "a run that is gone has crashed"]
-    assert any("5 alerts are left out" in line for line in words)
+    assert any("8 alerts are left out" in line for line in words)
 
 
 def test_deploying_again_changes_nothing(server, settings):
     server.ensure(settings)
     before = server.automations()
-    assert len(before) == 6
+    assert len(before) == 9
     assert server.ensure(settings) == []
     assert server.automations() == before
 
@@ -342,6 +345,27 @@ def test_a_stalled_queue_and_an_endpoint_without_workers_are_told_once_with_the_
     assert '"An endpoint may have no workers"' in text
     heard = [text for text in receiver.kept if "gpu-" in text or "of no concern" in text]
     assert heard == [], "an endpoint that goes on stalling is told of once in a while"
+
+
+def warned(kind: Kind, of: str, percent: int, words: str) -> Warned:
+    return Warned(Budget(kind, of, Decimal(5)), percent, words)
+
+
+def test_each_warning_of_a_game_or_a_month_is_told_and_a_run_keeps_its_own_to_itself(set_up, receiver):
+    @flow(name="generate-batch", flow_run_name="spends")
+    def spends() -> None:
+        events.budget_warned(warned(Kind.RUN, "run-1", 100, "of no concern"))
+        events.budget_warned(warned(Kind.GAME, "tiny", 50, "half of it"))
+        events.budget_warned(warned(Kind.GAME, "tiny", 80, "most of it"))
+        events.budget_warned(warned(Kind.MONTH, "2026-11", 100, "all of it"))
+
+    with in_flow_runs_of(set_up):
+        spends()
+    for what, words in (("half spent", "half of it"), ("mostly spent", "most of it"), ("reached", "all of it")):
+        text = receiver.hear(f"a budget is {what}")
+        assert text.startswith(f"assetmill: a budget is {what}\n{words}\nRun: http")
+        assert text.endswith('"A budget is being spent"')
+    assert not [text for text in receiver.kept if "of no concern" in text]
 
 
 def test_without_a_server_nothing_is_told_and_none_is_started():

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from assetmill import active
-from assetmill.ledger import Intent, Ledger, Output, Run, Settlement, Status
+from assetmill.ledger import Facts, Intent, Ledger, Output, Run, Settlement, Status
 from assetmill.money import Cost
 from assetmill.storage import FileStore
 
@@ -138,7 +138,8 @@ def spend(ledger: Ledger, name: str, at: datetime, usd: str) -> None:
         )
     )
     ledger.submitted(name, job_id=name, at=at)
-    ledger.collected(name, outputs=(Output("image", "k", "s", 1, 8, 8),), at=at)
+    facts = Facts(worker_id="w", started_at=at, finished_at=at + timedelta(seconds=5), execution_ms=5000)
+    ledger.collected(name, outputs=(Output("image", "k", "s", 1, 8, 8),), at=at, facts=facts)
     ledger.settle(name, Settlement(Status.KEPT, at, Cost(Decimal(usd), Decimal(usd), Decimal(usd), "test")))
 
 
@@ -149,15 +150,19 @@ def test_a_cost_report_is_shown_in_prefect_and_kept_in_the_store_for_the_period_
         spend(ledger, "in", MONDAY, "1.25")
         spend(ledger, "after", MONDAY + timedelta(days=7), "7")
         spend(ledger, "before", MONDAY - timedelta(days=20), "2")
-    week, month = in_prefect(terminal, api_url, REPORTS).splitlines()
+    unreachable = {"RUNPOD_API_KEY": "rp-key-for-bills", "RUNPOD_MANAGEMENT_URL": "http://127.0.0.1:9/v2"}
+    week, month = in_prefect(terminal, api_url, REPORTS, **unreachable).splitlines()
     assert week == "2026-W07: $1.25 for 1 paid attempts (1 kept, 0 rejected, 0 failed, 0 open)"
     assert month.startswith("2026-01: $2.00 for 1 paid attempts")
     reports = terminal.folder / "out" / "store" / "private" / "reports"
-    assert {file.name for file in reports.iterdir()} == {"cost-2026-W07.csv", "cost-2026-01.csv"}
+    names = {f"cost-{name}.{form}" for name in ("2026-W07", "2026-01") for form in ("csv", "html")}
+    assert {file.name for file in reports.iterdir()} == names
     header, row = (reports / "cost-2026-W07.csv").read_text().splitlines()
     assert dict(zip(header.split(","), row.split(","), strict=True))["cost_estimate_usd"] == "1.25000000"
     shown = {one["key"]: one for one in ask(api_url, "/artifacts/filter", {"limit": 50, "sort": "CREATED_DESC"})}
     assert week in shown["cost-week"]["data"]
+    assert "no bill of 1 endpoint" in shown["cost-week"]["data"]  # said, and the report made all the same
+    assert "2026-W07" in (reports / "cost-2026-W07.html").read_text()
     assert json.loads(shown["cost-week-table"]["data"])[0]["game"] == "tiny"
     (run,) = ask(api_url, "/flow_runs/filter", {"flow_runs": {"name": {"any_": ["cost-report-week"]}}})
     assert (run["state"]["name"], run["state"]["message"]) == ("Completed", week)

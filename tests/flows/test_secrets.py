@@ -258,8 +258,8 @@ def said_by_a_gateway(status: str, body: str, kind: str = "text/html") -> bytes:
     return head.encode() + data
 
 
-async def test_a_run_in_which_everything_fails_writes_no_secret_anywhere(terminal, tmp_path):
-    out = tmp_path / "out"
+async def test_a_run_in_which_everything_fails_writes_no_secret_anywhere(terminal, prefect_tables, tmp_path):
+    out = prefect_tables(tmp_path / "out")
     async with server(lambda _: said_by_a_gateway("403 Forbidden", f"<Error>{blabber()}</Error>")) as bucket:
         worker = Worker(bucket)
         config = PodConfig(endpoint_id=ENDPOINT, api_key=KEYS["RUNPOD_API_KEY"], workers=2, faults=FAULTS)

@@ -10,13 +10,23 @@ import httpx
 from assetmill.clock import Clock
 from assetmill.errors import InvalidImage, NotDelivered, ResultExpired, ResultInvalid
 from assetmill.images import decode, nothing_in
-from assetmill.providers.base import Collected, Job, JobRequest, Observer, Provider, Sighting
+from assetmill.providers.base import (
+    Collected,
+    EndpointFacts,
+    Job,
+    JobRequest,
+    Observer,
+    Provider,
+    Sighting,
+    WorkerSeen,
+)
 from assetmill.providers.endpoints import Endpoint
 from assetmill.providers.runpod.answers import OutputFile, is_draft, output_files, outputs_missing
 from assetmill.providers.runpod.api import JobApi, JobUnknownError
 from assetmill.providers.runpod.census import Census
 from assetmill.providers.runpod.diagnosis import Doctor
 from assetmill.providers.runpod.find import Finder
+from assetmill.providers.runpod.listed import endpoint_facts, paid_workers
 from assetmill.providers.runpod.watch import Watcher, missing_job
 
 DOWNLOAD_S = 60.0
@@ -53,6 +63,7 @@ class RunPodProvider(Provider):
     ) -> None:
         limits = httpx.Limits(max_connections=window + SPARE_CONNECTIONS)
         self._clock = clock
+        self._endpoint = endpoint
         self._client = httpx.AsyncClient(limits=limits, follow_redirects=False)
         key = endpoint.key.get_secret_value() if endpoint.key else None
         self._api = JobApi(self._client, endpoint.url, key, clock, secrets)
@@ -122,6 +133,14 @@ class RunPodProvider(Provider):
         """Ask for the job to be dropped; a running one may go on to its end."""
         with self._census.cancelling(job_id):
             await self._api.cancel(job_id)
+
+    async def facts(self) -> EndpointFacts:
+        """What the endpoint's settings say about its workers, from the management API."""
+        return await endpoint_facts(self._client, self._endpoint)
+
+    async def workers(self) -> tuple[WorkerSeen, ...]:
+        """Workers that the management API lists as being paid for."""
+        return await paid_workers(self._client, self._endpoint, self._clock)
 
     async def aclose(self) -> None:
         """Close connections."""

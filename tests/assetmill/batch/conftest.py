@@ -213,6 +213,8 @@ def tools() -> SimpleNamespace:
         answer=answer_with,
         prompt_of=prompt_of,
         open_studio=open_studio,
+        artist=Artist,
+        studio=Studio,
         fast_clock=fast_clock,
         three=THREE,
         sheets=SHEETS,

@@ -1,22 +1,27 @@
-"""Nothing is sent where the plan costs more than the budget, or where nobody knows what it costs."""
+"""What is set aside for a job bounds what it can cost, and a plan is held against what its budgets have left."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
-from assetmill.batch.budget import check_budget, over_budget
-from assetmill.batch.prepare import Request, free_run_id, plan_only
-from assetmill.batch.run import Steps, run_batch
-from assetmill.batch.session import open_batch
+from assetmill.batch.budget import Bounds, bounds_at, limits_for, may_be_sent, outlook
+from assetmill.batch.prepare import Request, budget_outlook, plan_only
 from assetmill.errors import BudgetExceeded
-from assetmill.ledger import Ledger
-from assetmill.planning.plan import ALL
-from assetmill.providers.endpoints import resolve_endpoint
+from assetmill.manifest import load_pack
+from assetmill.money.budgets import NO_LIMITS, Budget, Kind, Limits, Standing
+from assetmill.planning.estimate import LOAD, START
+from assetmill.planning.plan import State
+from assetmill.planning.spans import Span
+from assetmill.providers.base import EndpointFacts
 
 RUNPOD = "http://127.0.0.1:9/v2/gpu"
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+BOUNDS = Bounds(Decimal("0.00053"), 600_000, tight=True, idle_ms=10_000)
+RUN = Limits(run_usd=Decimal(1))
 
 
 @pytest.fixture
@@ -25,58 +30,112 @@ def plan(studio, make_settings):
     return plan_only(settings, Request(studio.write(), RUNPOD))
 
 
-def test_the_estimate_may_be_the_budget_and_not_a_cent_more(plan):
-    estimate = plan.total.cost.estimate
-    assert estimate
-    check_budget(plan, estimate)
-    check_budget(plan, None)
-    with pytest.raises(BudgetExceeded) as raised:
-        check_budget(plan, estimate - Decimal("0.00000001"))
+def standings(limit: str, spent: str = "0", reserved: str = "0") -> list[Standing]:
+    budget = Budget(Kind.GAME, "tiny", Decimal(limit))
+    return [Standing(budget, Decimal(spent), Decimal(reserved))]
+
+
+def taking(item, seconds: float):
+    return replace(item, seconds=Span(0, seconds / 2, seconds))
+
+
+@pytest.mark.parametrize(
+    ("longest_s", "limit_s"),
+    ((1, LOAD.high + 1), (40, LOAD.high + 40), (100, 300), (500, 600)),
+)
+def test_under_a_budget_a_job_may_run_three_times_its_plan_and_a_model_load_and_never_beyond_the_setting(
+    plan, longest_s, limit_s
+):
+    item = taking(plan.items[0], longest_s)
+    assert BOUNDS.execution_ms(item) == limit_s * 1000
+    assert replace(BOUNDS, tight=False).execution_ms(item) == 600_000
+    assert replace(BOUNDS, limit_ms=30_000).execution_ms(item) == 30_000
+
+
+def test_what_is_set_aside_is_the_limit_a_start_the_idle_tail_and_the_pause_after_the_job(plan):
+    item = taking(plan.items[0], 100)
+    seconds = 300 + Decimal(str(START.high)) + 10 + Decimal("1.9")
+    assert BOUNDS.reservation(item) == Decimal("0.00053") * seconds
+    odd = replace(BOUNDS, usd_per_s=Decimal("0.0000000001"))
+    assert 0 < odd.reservation(item) - odd.usd_per_s * seconds < Decimal("0.00000001"), "rounded up"
+    assert replace(BOUNDS, usd_per_s=None).reservation(item) is None
+
+
+def test_the_dearest_gpu_that_may_take_the_job_is_what_is_reckoned_with(plan, make_settings):
+    settings = make_settings(ASSETMILL_GPU_POOL="ADA_48_PRO")
+    facts = EndpointFacts(idle_timeout_s=7, pools=("ADA_24", "AMPERE_80", "NOT_A_POOL"), gpu_count=2)
+    found = bounds_at(plan.endpoint, settings, RUN, facts)
+    assert (found.usd_per_s, found.idle_ms, found.tight) == (Decimal("0.00152"), 7000, True)
+    assert not bounds_at(plan.endpoint, settings, NO_LIMITS, facts).tight
+    unknown = replace(plan.endpoint, usd_per_s=None)
+    assert bounds_at(unknown, settings, RUN, facts).usd_per_s is None
+
+
+def test_a_manifest_can_lower_a_budget_and_not_raise_it(studio, make_settings):
+    path = studio.write()
+    path.write_text(path.read_text() + "budget: {run_usd: 3, game_usd: 50, month_usd: 0.5}\n")
+    pack = load_pack(path)
+    ours = make_settings(ASSETMILL_RUN_BUDGET_USD="4", ASSETMILL_GAME_BUDGET_USD="20")
+    assert limits_for(ours, pack, None) == Limits(Decimal(3), Decimal(20), Decimal("0.5"))
+    assert limits_for(ours, pack, Decimal(1)).run_usd == 1
+    assert limits_for(ours, pack, Decimal(10)).run_usd == 3
+    assert limits_for(make_settings(), load_pack(studio.write()), None) == NO_LIMITS
+
+
+def test_a_plan_that_fits_whole_is_passed_without_a_word(plan):
+    need = BOUNDS.largest(plan.to_pay)
+    enough = plan.total.cost.estimate + need
+    assert outlook(plan, standings(str(enough)), BOUNDS).check() == ""
+    assert outlook(plan, standings(str(enough)), BOUNDS).words == ""
+
+
+def test_a_plan_that_fits_in_part_says_about_how_much(plan):
+    need = BOUNDS.largest(plan.to_pay)
+    each = plan.total.cost.estimate / 3
+    room = need + each + each / 2
+    words = outlook(plan, standings(str(room + 2), spent="2"), BOUNDS).check()
+    assert words.startswith(f"about 2 of 3 pictures fit: there are ${room:.4f} left of the budget of tiny of $")
+    reserved = outlook(plan, standings(str(room), reserved=str(room)), BOUNDS).check()
+    assert reserved.startswith("about 2 of 3"), "what is set aside for others may come free"
+
+
+def test_a_plan_of_which_not_one_job_fits_is_refused(plan):
+    need = min(BOUNDS.reservation(item) for item in plan.to_pay)
+    outlook(plan, standings(str(need)), BOUNDS).check()
+    with pytest.raises(BudgetExceeded, match=r"needs .* set aside; nothing was sent") as raised:
+        outlook(plan, standings(str(need - Decimal("0.00000001"))), BOUNDS).check()
     assert raised.value.exit_code == 3
 
 
-def test_the_refusal_names_both_figures(plan):
-    words = over_budget(plan, Decimal("0.001"))
-    assert words == f"the plan's estimate of ${plan.total.cost.estimate:.4f} is above the budget of $0.0010"
-
-
-def test_an_unknown_price_is_above_every_budget(studio, make_settings):
-    unknown = plan_only(make_settings(), Request(studio.write(), RUNPOD))
-    with pytest.raises(BudgetExceeded, match="unknown"):
-        check_budget(unknown, Decimal(1_000_000))
+def test_an_unknown_price_is_above_every_budget_and_passes_where_there_is_none(studio, make_settings):
+    settings = make_settings()
+    plan = plan_only(settings, Request(studio.write(), RUNPOD))
+    unknown = bounds_at(plan.endpoint, settings, RUN)
+    with pytest.raises(BudgetExceeded, match="nobody knows what a job costs") as raised:
+        outlook(plan, standings("1000"), unknown).check()
+    assert "ASSETMILL_GPU_POOL" in raised.value.hint
+    assert outlook(plan, [], unknown).check() == ""
 
 
 def test_a_budget_of_nothing_lets_pass_what_costs_nothing(studio, make_settings, plan):
-    check_budget(plan_only(make_settings(), Request(studio.write(), "draft")), Decimal(0))
-    check_budget(replace(plan, items=()), Decimal(0))
-
-
-async def test_a_run_above_its_budget_sends_nothing_and_the_books_say_that_it_was_stopped(studio, make_settings):
     settings = make_settings()
-    request = Request(studio.write(), studio.pod.url.replace("/draft", "/gpu"), budget_usd=Decimal(5))
-    assert resolve_endpoint(settings, request.endpoint).paid
-    heard: list[int] = []
-
-    class Planned(Steps):
-        async def planned(self, batch, plan):  # noqa: ARG002  as the step it takes the place of
-            heard.append(len(plan.items))
-
-    async with open_batch(settings, request, studio.clock, "first") as batch:
-        with pytest.raises(BudgetExceeded):
-            await run_batch(batch, ALL, "main", Planned())
-    assert heard == [3], "who watches is told the plan that was refused"
-    assert studio.rows() == []
-    assert studio.artist.executed == []
-    with Ledger.open(settings.ledger_url) as ledger:
-        assert [(run["run_id"], run["state"]) for run in ledger.runs()] == [("first", "stopped")]
+    drafts = plan_only(settings, Request(studio.write(), "draft"))
+    free = bounds_at(drafts.endpoint, settings, RUN)
+    assert outlook(drafts, standings("0"), free).check() == ""
+    assert outlook(replace(plan, items=()), standings("0"), BOUNDS).check() == ""
 
 
-async def test_a_run_id_that_is_taken_gets_a_number(studio):
-    assert free_run_id(studio.settings, "night") == "night"
-    for expected in ("night", "night-2", "night-3"):
-        name = free_run_id(studio.settings, "night")
-        assert name == expected
-        async with open_batch(studio.settings, Request(studio.write(), studio.pod.url), studio.clock, name) as batch:
-            report, _ = await run_batch(batch, ALL, "main", Steps())
-        assert report.run_id == expected
-    assert len(studio.artist.executed) == 3, "the second and the third paid nothing"
+def test_an_open_job_that_may_be_sent_again_counts(plan):
+    waiting = tuple(replace(item, state=State.OPEN) for item in plan.items)
+    assert len(may_be_sent(replace(plan, items=waiting))) == 3
+    with pytest.raises(BudgetExceeded):
+        outlook(replace(plan, items=waiting), standings("0"), BOUNDS).check()
+
+
+def test_what_a_plan_is_told_needs_no_books_and_reads_those_that_are_there(studio, make_settings, plan):
+    settings = make_settings(ASSETMILL_GPU_POOL="ADA_48_PRO", ASSETMILL_GAME_BUDGET_USD="0.5")
+    request = Request(studio.write(), RUNPOD)
+    assert budget_outlook(settings, request, plan, NOW).refusal == ""
+    assert not (studio.folder / "out" / "ledger.db").exists()
+    small = replace(request, budget_usd=Decimal("0.01"))
+    assert "the run's budget of $0.0100 is reached" in budget_outlook(settings, small, plan, NOW).refusal

@@ -63,6 +63,7 @@ def test_a_wrong_manifest_is_2_with_located_errors_and_no_traceback(program, tmp
         ("plan", "tiny.yaml", "--type", "entiti"), ("run", "tiny.yaml", "--only", ""),
         ("plan", "tiny.yaml", "--type", ","), ("plan", "tiny.yaml", "--endpoint", "darft"),
         ("plan", "tiny.yaml", "--set", "no-equals-sign"), ("report", "--by", "dai"), ("report", "--format", "pdf"),
+        ("report", "--timezone", "Mars"), ("report", "--run", "x"),
         ("schema", "--out", "."), ("serve", "--workers", "0"), ("run", "tiny.yaml", "--endpoint", "ftp://127.0.0.1/x"),
     ),
 )  # fmt: skip
@@ -168,17 +169,29 @@ def test_a_plan_is_one_object_and_leaves_nothing_behind(program, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_paid_plan_prices_other_gpu_pools_with_source_and_date(program):
-    variables = {
-        "RUNPOD_API_KEY": "made-up", "RUNPOD_COMFYUI_ENDPOINT_ID": "abcdefghij12", "ASSETMILL_GPU_POOL": "ADA_24",
-    }  # fmt: skip
-    document = json.loads(program("plan", str(EXAMPLE), "--endpoint", "runpod", "--json", **variables).stdout)
+PAID = {"RUNPOD_API_KEY": "made-up", "RUNPOD_COMFYUI_ENDPOINT_ID": "abcdefghij12", "ASSETMILL_GPU_POOL": "ADA_24"}
+
+
+def test_a_paid_plan_names_choices_each_with_what_it_is_from(program):
+    document = json.loads(program("plan", str(EXAMPLE), "--endpoint", "runpod", "--json", **PAID).stdout)
     cost = {key: float(value) for key, value in document["total"]["cost_usd"].items()}
     assert 0 < cost["low"] < cost["estimate"] < cost["high"]
-    pools = {row["pool"]: row for row in document["other_pools"]}
-    assert float(pools["ADA_24"]["cost_usd"]["estimate"]) == pytest.approx(cost["estimate"])
-    assert all(row["source"] and row["date"] for row in pools.values())
-    assert any(row["cost_usd"]["estimate"] is None for row in pools.values()), "an unknown price stays unknown"
+    [planned] = [choice for choice in document["choices"] if choice["planned"]]
+    assert (planned["workers"], planned["pool"], planned["cost_usd"]) == (3, "ADA_24", document["total"]["cost_usd"])
+    assert planned["elapsed_s"] == document["total"]["elapsed_s"]
+    assert {choice["workers"] for choice in document["choices"] if choice["pool"] == "ADA_24"} == {1, 2, 3, 6}
+    assert all(choice["price_source"] for choice in document["choices"])
+    assert all(set(choice["sources"].values()) == {"prior"} for choice in document["choices"]), "there are no books"
+    others = {choice["pool"]: choice for choice in document["choices"] if not choice["planned"]}
+    assert others["ADA_32_PRO"]["cost_usd"]["estimate"] is None, "an unknown price stays unknown"
+    assert "AMPERE_16" not in others, "its cards are too small for the model"
+
+
+def test_a_paid_plan_shows_its_choices_to_a_person(program):
+    shown = program("plan", str(EXAMPLE), "--endpoint", "runpod", COLUMNS="200", **PAID).stdout
+    rows = [line.split() for line in shown.splitlines() if " priors" in line and "(RTX" in line]
+    assert [row[0] for row in rows if row[1] == "ADA_24"] == ["1", "2", "3", "*6"]
+    assert "RunPod documentation" in shown
 
 
 def test_schema_and_lint(program):
@@ -193,12 +206,30 @@ def test_a_report_of_empty_books_is_empty(program):
     assert json.loads(program("report", "--format", "json").stdout)["rows"] == []
 
 
-@pytest.mark.parametrize("arguments", (["validate", str(EXAMPLE)], ["plan", str(EXAMPLE)], ["schema"], ["--help"]))
+def test_a_report_is_written_whole_to_a_file_and_says_its_time_and_zone(program, tmp_path):
+    page, sheet = tmp_path / "new" / "cost.html", tmp_path / "cost.xlsx"
+    span = ("--since", "2026-10-01", "--until", "2026-11-01", "--timezone", "Europe/Berlin")
+    done = program("report", "--format", "html", "--out", str(page), *span)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "Europe/Berlin" in page.read_text()
+    sheet.write_bytes(b"older")
+    assert program("report", "--format", "xlsx", "--out", str(sheet)).returncode == 0
+    assert sheet.read_bytes()[:2] == b"PK"
+    assert sorted(file.name for file in tmp_path.rglob("*cost*")) == ["cost.html", "cost.xlsx"]
+    assert "from 2026-10-01 00:00 until 2026-11-01 00:00, Europe/Berlin" in program("report", *span).stdout
+    refused = program("report", "--out", str(page / "below.txt"))
+    assert (refused.returncode, "cannot be written" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    (["validate", str(EXAMPLE)], ["plan", str(EXAMPLE)], ["schema"], ["prices"], ["--help"], ["report"]),
+)
 def test_light_commands_load_neither_prefect_nor_pandas(arguments, tmp_path):
     code = (
         "import sys\nfrom assetmill.cli.app import app\n"
         f"try:\n    app({arguments!r})\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "heavy = {'prefect', 'pandas', 's3fs', 'uvicorn'} & set(sys.modules)\nassert not heavy, heavy\n"
+        "heavy = {'prefect', 'pandas', 'pyarrow', 's3fs', 'uvicorn'} & set(sys.modules)\nassert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -61,7 +61,10 @@ def told(done) -> dict:
     return json.loads(done.stdout)
 
 
-def test_a_studio_moves_from_a_folder_into_a_bucket_and_nothing_is_made_again(program, folder, seaweedfs):
+def test_a_studio_moves_from_a_folder_into_a_bucket_and_nothing_is_made_again(
+    program, prefect_tables, tmp_path, folder, seaweedfs
+):
+    prefect_tables(tmp_path / "out")
     access = {
         "ASSETMILL_STORE_ENDPOINT_URL": seaweedfs.endpoint_url,
         "R2_ACCESS_KEY_ID": seaweedfs.key,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from assetmill.ledger import Facts, Intent, Ledger, Output, Run, Settlement, Status
+from assetmill.ledger import NO_FACTS, Facts, Intent, Ledger, Output, Run, Settlement, Status
 from assetmill.money import attempt_cost
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -82,9 +82,11 @@ class Books:
         self.ledger.collected(attempt_id, outputs=(self.image,), at=T0, facts=facts)
         return attempt_id
 
-    def keep(self, attempt_id: str, *, execution_ms: int = 10_000, at: datetime = T0, **changes: Any) -> str:
+    def keep(
+        self, attempt_id: str, *, execution_ms: int = 10_000, at: datetime = T0, facts: Facts = NO_FACTS, **changes: Any
+    ) -> str:
         self.collect(attempt_id, execution_ms=execution_ms, **changes)
-        self.ledger.settle(attempt_id, self.ending(Status.KEPT, at=at))
+        self.ledger.settle(attempt_id, self.ending(Status.KEPT, at=at, facts=facts))
         return attempt_id
 
     def ending(self, status: Status, *, at: datetime = T0, **changes: Any) -> Settlement:

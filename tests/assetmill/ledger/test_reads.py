@@ -99,15 +99,38 @@ def test_history_holds_jobs_that_made_a_picture_and_never_mixes_drafts_in(books:
     books.keep("draft", execution_ms=1, draft=True)
     books.submit("failed")
     books.ledger.settle("failed", Settlement(Status.FAILED, books.t0, facts=Facts(execution_ms=3)))
-    assert sorted(books.ledger.history("entity")) == [(512, 768, 10_000), (1024, 768, 20_000)]
-    assert books.ledger.history("entity", draft=True) == [(512, 768, 1)]
+    found = sorted((row.width, row.height, row.execution_ms) for row in books.ledger.history("entity"))
+    assert found == [(512, 768, 10_000), (1024, 768, 20_000)]
+    assert [row.execution_ms for row in books.ledger.history("entity", draft=True)] == [1]
     assert books.ledger.history("sheet") == []
 
 
 def test_history_is_newest_first(books: Any) -> None:
     books.keep("old", execution_ms=1, at=books.t0)
     books.keep("new", execution_ms=2, at=books.t0 + timedelta(days=1))
-    assert books.ledger.history("entity") == [(512, 768, 2), (512, 768, 1)]
+    assert [row.execution_ms for row in books.ledger.history("entity")] == [2, 1]
+
+
+def test_history_tells_what_the_worker_did_before_and_after_a_job_and_what_the_job_was(books: Any) -> None:
+    books.keep("warm", facts=Facts(cold=False, gap_ms=800, execution_ms=9, queue_ms=4))
+    [warm] = books.ledger.history("entity")
+    assert (warm.cold, warm.gap_ms, warm.start_ms, warm.queue_ms) == (False, 800, None, 4)
+    assert (warm.gpu, warm.endpoint_url) == ("ADA_48_PRO", "https://api.example/v2/ep")
+    assert warm.inputs["prompt"] == "a knight"
+
+
+def test_the_first_jobs_of_workers_are_found_whatever_their_workflow(books: Any) -> None:
+    first = Facts(cold=True, start_ms=30_000, idle_ms=5_000, execution_ms=9)
+    books.keep("one", facts=first)
+    books.keep("other", facts=first, workflow="sheet", at=books.t0 + timedelta(days=1))
+    books.keep("warm", facts=Facts(cold=False, execution_ms=9))
+    books.keep("before", facts=Facts(execution_ms=9))
+    books.keep("draft", facts=first, draft=True)
+    assert [(row.workflow, row.start_ms, row.idle_ms) for row in books.ledger.starts()] == [
+        ("sheet", 30_000, 5_000),
+        ("entity", 30_000, 5_000),
+    ]
+    assert [row.start_ms for row in books.ledger.starts(draft=True)] == [30_000]
 
 
 def test_rows_can_be_narrowed_by_every_filter(books: Any) -> None:

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -235,6 +237,15 @@ async def test_a_clock_that_is_slower_than_ours_can_be_had_too(hand_time: Movabl
     start = clock.monotonic()
     await hand_time.advance(10)
     assert clock.monotonic() - start == 5
+
+
+async def test_wall_clock_time_runs_as_fast_only_if_it_is_asked_to(hand_time: MovableTime) -> None:
+    noon = datetime(2026, 8, 1, 12, tzinfo=UTC)
+    ours = replace(hand_time.clock, now=lambda: noon)
+    usual, fast = scaled(ours, 60), scaled(ours, 60, wall=True)
+    await hand_time.advance(10)
+    assert usual.now() == noon
+    assert fast.now() == noon + timedelta(seconds=600)
 
 
 @pytest.mark.parametrize("speed", (0, -1, float("nan"), float("inf"), 1e9))

@@ -10,6 +10,7 @@ import pytest
 
 from assetmill.clock import Clock
 from assetmill.localpod import Counts, PodConfig
+from assetmill.localpod.meter import Meter
 from assetmill.localpod.queue import Job, JobQueue, Lease, Policy, Status
 from assetmill.localpod.remote_workers import Call, RemotePool
 from assetmill.localpod.workers import Census, Result
@@ -37,7 +38,8 @@ class Plant:
         config = PodConfig(remote_workers=True, workers=workers, worker_hold_s=HOLD_S, worker_silence_s=SILENCE_S)
         self.time = time
         self.queue = JobQueue(time.monotonic, self.ended)
-        self.pool = RemotePool(self.queue, config, time.clock)
+        self.meter = Meter(time.clock)
+        self.pool = RemotePool(self.queue, config, time.clock, self.meter)
 
     def ended(self, job_id: str) -> None:
         self.pool.ended(job_id)
@@ -238,3 +240,17 @@ async def test_the_listing_names_every_worker_with_its_state_and_age(plant: Plan
         ("w1", "running", 7.0),
         ("w2", "initializing", 0.0),
     ]
+
+
+async def test_a_worker_is_charged_from_its_first_call_to_its_last(plant: Plant) -> None:
+    beat(plant, "w1")
+    await plant.advance(12)
+    beat(plant, "w1")
+    await plant.advance(SILENCE_S + 1)
+    beat(plant, "w1")
+    await plant.advance(2)
+    first, second = plant.meter.charges()
+    assert (first.worker_id, first.seconds, first.running) == ("w1", 12, False), "not until its silence was noticed"
+    assert (second.worker_id, second.seconds, second.running) == ("w1", 2, True)
+    await plant.pool.aclose()
+    assert not any(charge.running for charge in plant.meter.charges())

@@ -7,12 +7,15 @@ import json
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any, Protocol
 
 import pytest
 
 from assetmill.clock import Clock
 from assetmill.localpod.config import Limits, PodConfig
+from assetmill.localpod.gpus import LOCAL_GPU
+from assetmill.localpod.meter import Charge, Meter
 from assetmill.localpod.queue import Job, JobQueue, Lease, Policy, Status
 from assetmill.localpod.workers import Census, Pool, Result, Worker, run_handler
 
@@ -36,7 +39,8 @@ class Bench:
     def __init__(self, config: PodConfig, worker: Worker, time: MovableTime) -> None:
         self.time = time
         self.queue = JobQueue(time.monotonic)
-        self.pool = Pool(self.queue, worker, config, time.clock)
+        self.meter = Meter(time.clock)
+        self.pool = Pool(self.queue, worker, config, time.clock, self.meter)
 
     def put(self, *names: str, policy: Policy = POLICY) -> None:
         for name in names:
@@ -263,3 +267,94 @@ async def test_a_result_too_large_to_hand_over_is_lost_and_the_job_completes(han
         await b.ended("900", "1000")
         assert b.job("900").output == {"data": "x" * 900}
         assert (b.job("1000").status, b.job("1000").output, b.job("1000").error) == (Status.COMPLETED, None, None)
+
+
+def charged(made: Bench) -> list[tuple[int, bool]]:
+    return [(charge.seconds, charge.running) for charge in made.meter.charges()]
+
+
+async def test_a_worker_is_charged_from_its_start_to_its_end_and_not_for_its_image(hand_time: MovableTime) -> None:
+    async with bench(hand_time, echo, image_pull_s=100, cold_start_s=20, idle_timeout_s=5) as made:
+        made.put("a")
+        await hand_time.sleeping(1)
+        assert made.meter.charges() == (), "its image is on the way"
+        assert [line.uptime_s for line in made.pool.listing()] == [0]
+        await hand_time.advance(100)
+        await hand_time.sleeping(1)
+        await hand_time.advance(20)
+        await made.ended("a")
+        await hand_time.sleeping(1)
+        await hand_time.advance(4.5)
+        assert charged(made) == [(25, True)], "seconds that have begun are paid"
+        await hand_time.advance(0.5)
+        await hand_time.until(lambda: made.pool.census() == Census())
+        await hand_time.advance(1_000)
+        assert charged(made) == [(25, False)]
+
+
+async def test_a_worker_that_gets_no_job_is_charged_too(hand_time: MovableTime) -> None:
+    async with bench(hand_time, echo, workers=2, cold_start_s=10, idle_timeout_s=5) as made:
+        made.put("a", "b")
+        await hand_time.sleeping(2)
+        made.queue.cancel("b")
+        await hand_time.advance(10)
+        await made.ended("a")
+        await hand_time.sleeping(2)
+        await hand_time.advance(5)
+        await hand_time.until(lambda: made.pool.census() == Census())
+        assert charged(made) == [(15, False), (15, False)]
+
+
+async def test_a_worker_that_is_sent_away_is_charged_no_further(hand_time: MovableTime) -> None:
+    async with bench(hand_time, echo, cold_start_s=10) as made:
+        made.put("a")
+        await hand_time.sleeping(1)
+        await hand_time.advance(3)
+        assert charged(made) == [(3, True)]
+    await hand_time.advance(50)
+    assert charged(made) == [(3, False)]
+
+
+async def test_with_flashboot_a_worker_comes_back_under_its_id_with_a_life_of_its_own(hand_time: MovableTime) -> None:
+    settings = {"cold_start_s": 30, "idle_timeout_s": 5, "flashboot": True, "image_pull_s": 60, "resume_s": 2}
+    async with bench(hand_time, echo, **settings) as made:
+        made.put("a")
+        await hand_time.sleeping(1)
+        await hand_time.advance(60)
+        await hand_time.sleeping(1)
+        await hand_time.advance(30)
+        await made.ended("a")
+        await hand_time.sleeping(1)
+        await hand_time.advance(5)
+        await hand_time.until(lambda: made.pool.census() == Census())
+        made.put("b")
+        await hand_time.sleeping(1)
+        await hand_time.advance(2)
+        await made.ended("b")
+        assert made.job("a").worker_id == made.job("b").worker_id
+        first, second = made.meter.charges()
+    assert (first.seconds, second.seconds) == (35, 2)
+    assert first.worker_id == second.worker_id
+
+
+async def test_without_flashboot_every_life_is_another_worker(hand_time: MovableTime) -> None:
+    async with bench(hand_time, echo, idle_timeout_s=5) as made:
+        for name in ("a", "b"):
+            made.put(name)
+            await made.ended(name)
+            await hand_time.sleeping(1)
+            await hand_time.advance(5)
+            await hand_time.until(lambda: made.pool.census() == Census())
+        workers = {charge.worker_id for charge in made.meter.charges()}
+    assert len(workers) == 2
+
+
+async def test_a_worker_that_dies_with_its_job_is_charged_until_then(hand_time: MovableTime) -> None:
+    meter = Meter(hand_time.clock)
+    meter.started("w", LOCAL_GPU)
+    await hand_time.advance(7.001)
+    meter.stopped("w")
+    meter.stopped("w")
+    (charge,) = meter.charges()
+    assert isinstance(charge, Charge)
+    assert (charge.seconds, charge.usd) == (8, Decimal(0))

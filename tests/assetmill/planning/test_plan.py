@@ -11,7 +11,6 @@ import pytest
 from assetmill.errors import UsageError
 from assetmill.ledger import Details, OpenAttempt, Picture
 from assetmill.manifest import load_pack
-from assetmill.planning.estimate import Estimator, Span, batch_estimate, job_cost
 from assetmill.planning.history import NOTHING, History
 from assetmill.planning.plan import Plan, Selection, State, make_plan
 from assetmill.providers.endpoints import Endpoint
@@ -220,26 +219,28 @@ def test_a_known_price_gives_a_range_and_an_unknown_one_stays_unknown(pack_of):
     assert (unknown.low, unknown.estimate, unknown.high) == (None, None, None)
 
 
-def test_measured_times_replace_priors_once_there_are_enough():
-    few = Estimator(lambda _: [(512, 512, 4000)] * 2, draft=False)
-    many = Estimator(lambda _: [(512, 512, 4000), (512, 512, 6000), (512, 512, 5000), (64, 64, 1)], draft=False)
-    assert few.job("entity", (512, 512)).source == "prior"
-    measured = many.job("entity", (512, 512))
-    assert (measured.source, measured.seconds) == ("history", Span(4.0, 5.0, 6.0))
+def test_the_costs_of_the_pictures_add_up_to_that_of_the_plan(pack_of):
+    made = plan(pack_of(), endpoint=GPU)
+    assert made.total.jobs == len(made.to_pay) == 4
+    for bound in ("low", "estimate"):
+        together = sum(getattr(item.cost, bound) for item in made.to_pay)
+        assert abs(together - getattr(made.total.cost, bound)) <= Decimal("0.0000001")
+    assert max(item.cost.high for item in made.to_pay) < made.total.cost.high
 
 
-def test_a_job_costs_its_execution_and_the_pause_after_it():
-    cost = job_cost(Span(1, 10, 20), Decimal("0.001"))
-    assert (cost.low, cost.estimate, cost.high) == (Decimal("0.001"), Decimal("0.0109"), Decimal("0.0209"))
-
-
-def test_a_batch_pays_each_workers_start_once():
-    jobs = [Span(10, 10, 10)] * 9
-    one = batch_estimate(jobs, workers=1, usd_per_s=Decimal("0.001"), draft=False, pools=())
-    three = batch_estimate(jobs, workers=3, usd_per_s=Decimal("0.001"), draft=False, pools=())
-    assert three.cost.estimate > one.cost.estimate, "two more workers start"
-    assert three.elapsed.estimate < one.elapsed.estimate
-    assert batch_estimate([], workers=3, usd_per_s=Decimal(1), draft=False, pools=()).cost.high == 0
+def test_a_picture_that_is_out_has_a_cost_should_it_be_lost_and_is_no_part_of_the_total(pack_of):
+    first = plan(pack_of(), endpoint=GPU)
+    made = by_id(first)["sky"].made
+    waiting = OpenAttempt.__new__(OpenAttempt)
+    for name, value in (("attempt_id", "a1"), ("job_id", "job-7"), ("fingerprint", made.fingerprint)):
+        object.__setattr__(waiting, name, value)
+    after = plan(pack_of(), History(open={made.fingerprint: waiting}), GPU)
+    sky = by_id(after)["sky"]
+    assert sky.state is State.OPEN
+    assert sky.cost.estimate > 0
+    assert sky.seconds.estimate == by_id(first)["sky"].seconds.estimate
+    assert after.total.jobs == 3
+    assert after.total.cost.estimate < first.total.cost.estimate
 
 
 def test_a_disabled_reference_is_not_paid_for_on_behalf_of_what_needs_it(pack_of):

@@ -15,7 +15,8 @@ import pytest
 from assetmill.errors import UsageError
 from assetmill.ledger import Facts, Intent, Ledger, Output, RowFilter, Run, Settlement, Status
 from assetmill.money import UNKNOWN_COST, Cost, no_cost
-from assetmill.reports.cost import DIMENSIONS, MEASURES, cost_report
+from assetmill.reports.columns import DIMENSIONS
+from assetmill.reports.cost import FIGURES, cost_report
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TEMPLATE = Intent(
@@ -68,6 +69,8 @@ class Spending:
         *,
         latency_ms: int | None = None,
         execution_ms: int | None = None,
+        worker_id: str | None = None,
+        error_class: str | None = None,
         **changes: Any,
     ) -> None:
         """Add a settled attempt; a cost "x" means the bounds x, 2x and 4x."""
@@ -77,8 +80,9 @@ class Spending:
         if isinstance(cost, str):
             low = Decimal(cost)
             cost = Cost(low, low * 2, low * 4, "test")
-        facts = Facts(latency_ms=latency_ms)
-        self.ledger.settle(attempt_id, Settlement(status, T0, cost or UNKNOWN_COST, facts))
+        facts = Facts(latency_ms=latency_ms, worker_id=worker_id)
+        settlement = Settlement(status, T0, cost or UNKNOWN_COST, facts, error_class=error_class)
+        self.ledger.settle(attempt_id, settlement)
 
 
 @pytest.fixture
@@ -100,7 +104,7 @@ def test_figures_agree_with_a_calculation_by_hand(spending: Spending) -> None:
     spending.add(Status.LOST, "0.03")
     spending.add(Status.CANCELLED, no_cost("never sent"))
     [row] = report(spending, "game")["rows"]
-    assert row == {
+    expected = {
         "game": "cloud-hop",
         "draft": False,
         "attempts": 14,
@@ -112,12 +116,20 @@ def test_figures_agree_with_a_calculation_by_hand(spending: Spending) -> None:
         "cost_low_usd": "0.16000000",
         "cost_estimate_usd": "0.32000000",
         "cost_high_usd": "0.64000000",
-        "cost_per_kept_image_usd": "0.03200000",  # the four without a picture are paid by the ten with one
+        "cost_per_image_usd": "0.02909091",  # eleven pictures, one of them turned down
+        "cost_per_kept_image_usd": "0.03200000",  # the four without a kept picture are paid by the ten with one
         "latency_p50_s": 5.5,
         "latency_p90_s": 9.1,
         "latency_p99_s": 9.91,
         "execution_mean_s": 3.0,
+        "execution_cold_mean_s": None,
+        "paid_s": 30.0,
+        "start_share": 0.0,
+        "failed_share": 0.0,
+        "scenario_low_usd": "0.25000000",  # ten pictures, each drawn for 2 cents and cut out for half a one
+        "saving_low_share": -0.28,
     }
+    assert {name: row[name] for name in expected} == expected
 
 
 def test_sums_are_exact_to_the_last_digit(spending: Spending) -> None:
@@ -165,7 +177,7 @@ def test_an_attempt_without_an_end_is_open_and_its_cost_unknown(spending: Spendi
     spending.start()
     [row] = report(spending)["rows"]
     assert (row["attempts"], row["open"], row["unknown_cost"], row["cost_estimate_usd"]) == (1, 1, 1, None)
-    assert (row["latency_p50_s"], row["execution_mean_s"]) == (None, None)
+    assert (row["latency_p50_s"], row["execution_mean_s"], row["paid_s"]) == (None, None, None)
 
 
 def test_nothing_kept_means_no_cost_per_image(spending: Spending) -> None:
@@ -190,11 +202,39 @@ def test_every_dimension_parts_the_attempts_and_loses_none(spending: Spending, d
         "provider": "comfyui",
         "endpoint": "ep2",
     }
-    other |= {"gpu": None, "workflow": "sheet", "draft": True, "intended_at": T0 + timedelta(days=1)}
-    spending.add(Status.FAILED, "0.02", **other)
+    other |= {"gpu": None, "workflow": "sheet", "draft": True, "intended_at": T0 + timedelta(days=40)}
+    other |= {"pack": "p", "asset_id": "crate", "price_source": "catalog"}
+    spending.add(Status.FAILED, no_cost("none"), error_class="worker_fault", worker_id="w1", **other)
     rows = report(spending, dimension)["rows"]
     assert sorted(row["attempts"] for row in rows) == [1, 1]
     assert len({row[dimension] for row in rows}) == 2
+
+
+def test_days_weeks_and_months_begin_when_they_do_in_the_stated_zone(spending: Spending) -> None:
+    berlin = "Europe/Berlin"
+    for moment in ("2026-03-28T22:59", "2026-03-28T23:00", "2026-03-29T21:59", "2026-03-29T22:00", "2026-03-31T22:00"):
+        spending.add(Status.KEPT, "0.01", intended_at=datetime.fromisoformat(f"{moment}+00:00"))
+
+    def counts(unit: str) -> dict[str, int]:
+        document = json.loads(cost_report(spending.ledger, [unit], "json", timezone=berlin))
+        assert document["timezone"] == berlin
+        return {row[unit]: row["attempts"] for row in document["rows"]}
+
+    # The clocks go forward in the night to the 29th: that day has 23 hours.
+    assert counts("day") == {"2026-03-28": 1, "2026-03-29": 2, "2026-03-30": 1, "2026-04-01": 1}
+    assert counts("week") == {"2026-03-23": 3, "2026-03-30": 2}
+    assert counts("month") == {"2026-03": 4, "2026-04": 1}
+
+
+def test_a_report_says_which_time_it_is_about(spending: Spending) -> None:
+    spending.add(Status.KEPT, "0.01")
+    where = RowFilter(since=T0, until=T0 + timedelta(days=1))
+    document = report(spending, where=where)
+    assert (document["since"], document["until"]) == ("2026-03-01T12:00:00+00:00", "2026-03-02T12:00:00+00:00")
+    table = cost_report(spending.ledger, ["game"], where=where, timezone="Asia/Tokyo")
+    assert "from 2026-03-01 21:00 until 2026-03-02 21:00, Asia/Tokyo" in table
+    later = cost_report(spending.ledger, ["game"], where=RowFilter(since=T0 + timedelta(hours=1)))
+    assert "No attempt was made in this time." in later
 
 
 def test_groups_are_sorted_by_the_dimensions_in_the_order_given(spending: Spending) -> None:
@@ -224,7 +264,7 @@ def test_csv_parses_back_to_the_rows_of_the_json(spending: Spending) -> None:
     spending.add(Status.KEPT, None, draft=True, gpu=None)
     parsed = list(csv.DictReader(io.StringIO(cost_report(spending.ledger, ["gpu"], "csv"))))
     rows = report(spending, "gpu")["rows"]
-    assert [list(line) for line in parsed] == [["gpu", "draft", *MEASURES]] * 2
+    assert [list(line) for line in parsed] == [["gpu", "draft", *FIGURES]] * 2
     words = {True: "true", False: "false", None: ""}
     for line, row in zip(parsed, rows, strict=True):
         for name, value in row.items():
@@ -235,17 +275,17 @@ def test_csv_parses_back_to_the_rows_of_the_json(spending: Spending) -> None:
 def test_the_json_document_is_stable(spending: Spending) -> None:
     spending.add(Status.KEPT, "0.01")
     document = report(spending, "day", "game")
-    assert list(document) == ["by", "rows", "total", "currency", "timezone"]
+    assert list(document) == ["by", "rows", "total", "currency", "timezone", "since", "until"]
     assert (document["currency"], document["timezone"]) == ("USD", "UTC")
-    assert list(document["rows"][0]) == ["day", "game", "draft", *MEASURES]
+    assert list(document["rows"][0]) == ["day", "game", "draft", *FIGURES]
     assert set(document["total"]) == {"paid", "draft"}
-    assert set(document["total"]["paid"]) == set(document["total"]["draft"]) == {"draft", *MEASURES}
+    assert set(document["total"]["paid"]) == set(document["total"]["draft"]) == {"draft", *FIGURES}
 
 
 def test_an_empty_ledger_gives_an_empty_report_in_every_format(spending: Spending) -> None:
     table = cost_report(spending.ledger, ["day", "game"])
     assert table.endswith("No attempt has been made yet.\n")
-    assert cost_report(spending.ledger, ["game"], "csv") == ",".join(["game", "draft", *MEASURES]) + "\n"
+    assert cost_report(spending.ledger, ["game"], "csv") == ",".join(["game", "draft", *FIGURES]) + "\n"
     document = report(spending, "game")
     assert document["rows"] == []
     assert document["total"]["paid"]["attempts"] == 0
@@ -262,7 +302,7 @@ def test_columns_of_the_table_stand_under_each_other(spending: Spending) -> None
     assert "$2,468.00" in lines[1]
 
 
-@pytest.mark.parametrize(("wrong", "hint"), (("provder", "did you mean provider"), ("zzz", "one of day, game")))
+@pytest.mark.parametrize(("wrong", "hint"), (("provder", "did you mean provider"), ("zzz", "one of day, week")))
 def test_an_unknown_dimension_names_the_nearest(spending: Spending, wrong: str, hint: str) -> None:
     with pytest.raises(UsageError, match=hint) as caught:
         cost_report(spending.ledger, ["game", wrong])

@@ -81,7 +81,7 @@ def test_a_report_is_about_its_days_alone_and_says_what_its_sum_leaves_out(tmp_p
         attempt(ledger, "unknown", SINCE, cost=None)
         attempt(ledger, "sketch", SINCE, cost="0", draft=True)
         attempt(ledger, "after", UNTIL, cost="7")
-        report = report_on(ledger, last_whole("week", UNTIL))
+        report = report_on(ledger, last_whole("week", UNTIL), made_at=UNTIL)
     assert report.sentence == (
         "2026-W07: $0.7500 for 3 paid attempts (3 kept, 0 rejected, 0 failed, 0 open); "
         "1 of unknown cost, not in the sum; 1 draft"
@@ -89,10 +89,12 @@ def test_a_report_is_about_its_days_alone_and_says_what_its_sum_leaves_out(tmp_p
     assert [(row["draft"], row["attempts"]) for row in report.rows] == [(True, 1), (False, 3)]
     assert report.csv.count("\n") == 3
     assert "tiny" in report.table
+    assert "<title>Costs of 2026-W07" in report.page
+    assert report.period.page_key == "private/reports/cost-2026-W07.html"
 
 
 def test_a_period_without_attempts_is_a_report_of_nothing_and_not_of_an_unknown_sum(tmp_path):
     with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
-        report = report_on(ledger, last_whole("month", UNTIL))
+        report = report_on(ledger, last_whole("month", UNTIL), made_at=UNTIL)
     assert report.sentence == "2026-01: $0.00 for 0 paid attempts (0 kept, 0 rejected, 0 failed, 0 open)"
     assert report.rows == ()

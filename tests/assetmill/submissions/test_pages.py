@@ -94,6 +94,22 @@ def test_a_page_loads_nothing_and_its_style_is_all_that_it_may_use(studio, text)
     assert not [tag for tag, attributes in tags if tag == "link" or attributes.get("src")]
 
 
+def test_a_paid_plan_shows_what_else_could_be_done_and_a_draft_does_not(studio, text, priced):
+    slime = text().splitlines()[-1]
+    slimes = "".join(slime.replace("id: slime", f"id: slime{n}") + "\n" for n in range(60))
+    studio.drop("my-game.yaml", text() + slimes)
+    ingest(studio.desk(**priced))
+    page = studio.page("my-game.yaml.plan.html")
+    rows = re.findall(r'data-label="workers">(?:<b>)?(\d+).*?<td class="small">(?:<b>)?(\w+) \(', page, re.DOTALL)
+    assert [workers for workers, pool in rows if pool == "ADA_24"] == ["1", "2", "3", "6"]
+    assert ("3", "AMPERE_24") in rows
+    assert "as planned" in page
+    assert page.count("<th>times from</th>") == 1
+    studio.drop("free.draft.yaml", text("a blue slime"))
+    ingest(studio.desk(**priced))
+    assert "What else could be done" not in studio.page("free.draft.yaml.plan.html")
+
+
 def test_the_same_record_gives_the_same_bytes(studio, text):
     studio.drop("my-game.yaml", text())
     ingest(studio.desk())

@@ -107,9 +107,28 @@ def test_an_approved_amount_is_the_budget_and_the_words_are_on_the_page(studio, 
     assert "at most $2.00" in page
 
 
-def test_without_an_amount_the_upper_bound_of_the_plan_is_the_budget(studio, awaiting):
+def test_without_an_amount_the_upper_bound_of_the_plan_is_the_budget_and_holds_one_job(studio, awaiting):
     record = studio.desk().approve(awaiting, by="Ben")
-    assert record.budget_usd == record.plan.high_usd
+    assert record.budget_usd == max(record.plan.high_usd, record.plan.aside_usd)
+    assert record.plan.aside_usd > 0
+
+
+def test_an_amount_that_no_job_fits_into_is_refused(studio, awaiting):
+    aside = studio.desk().get(awaiting).plan.aside_usd
+    little = aside - Decimal("0.000001")
+    with pytest.raises(UsageError, match="set aside: the run would not begin|not all of it could be made"):
+        studio.desk().approve(awaiting, by="Ben", amount_usd=little)
+    assert studio.desk().approve(awaiting, by="Ben", amount_usd=aside * 20).state is State.APPROVED
+
+
+def test_an_amount_that_goes_without_a_word_has_to_hold_one_job(studio, text, priced):
+    """The estimate of one small picture is far less than what may have to be set aside for it."""
+    studio.more |= priced | {"ASSETMILL_AUTO_APPROVE_USD": "0.06"}
+    studio.drop("my-game.yaml", text())
+    ingest(studio.desk())
+    record = studio.only()
+    assert record.plan.estimate_usd < Decimal("0.06") < record.plan.aside_usd
+    assert "set aside while it is out" in record.plan.asks
 
 
 @pytest.mark.parametrize("amount", ("0.000001", "-1", "NaN", "Infinity"))

@@ -29,6 +29,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_attempts_endpoint_url_worker_id_started_at", "attempts", ["endpoint_url", "worker_id", "started_at"]
     )
+    for first in ("workflow", "cold"):
+        op.create_index(f"ix_attempts_{first}_draft_settled_at", "attempts", [first, "draft", "settled_at"])
+    _create_sums()
     _create_workers()
     _create_bills()
     op.create_table(
@@ -40,6 +43,15 @@ def upgrade() -> None:
     )
 
 
+def _create_sums() -> None:
+    """What every intent asks for: sums of a budget's attempts from an index alone, and attempts at the same picture."""
+    spent = ("intended_at", "status", "cost_estimate_usd", "reserved_usd", "cost_high_usd", "planned_high_usd")
+    op.create_index("ix_attempts_spent_by_run", "attempts", ["run_id", *spent])
+    op.create_index("ix_attempts_spent_by_game", "attempts", ["game", *spent])
+    op.create_index("ix_attempts_game_fingerprint", "attempts", ["game", "fingerprint"])
+    op.create_index("ix_attempts_spent_by_time", "attempts", list(spent))
+
+
 def _create_workers() -> None:
     op.create_table(
         "workers",
@@ -48,6 +60,7 @@ def _create_workers() -> None:
         sa.Column("first_seen_at", TIME, nullable=False),
         sa.Column("last_seen_at", TIME, nullable=False),
         sa.Column("up_since", TIME),
+        sa.Column("ready_at", TIME),
         sa.Column("gpu", sa.Text()),
         sa.Column("price_per_s_usd", USD),
         sa.Column("price_source", sa.Text(), nullable=False),

@@ -1,0 +1,171 @@
+"""Keeping within budgets while a run goes on: how many pictures may be let in, and the warnings on the way.
+
+The books refuse what does not fit; here is only seen to it that little is refused. As jobs are settled their
+reservations come free, and as many pictures are let in as fit then. A run waits for the reservations of other runs too,
+by looking every two seconds, and gives up where nobody is left who could free any. What is out is collected whatever
+happens. Nothing is sent from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Final
+
+from assetmill.batch.budget import RAISE_HINT, may_be_sent, outlook
+from assetmill.batch.context import Batch
+from assetmill.batch.purse import Warned
+from assetmill.batch.settling import settle_strays
+from assetmill.errors import AssetmillError, BudgetExceeded, BudgetTaken
+from assetmill.ledger import is_gone
+from assetmill.money import usd
+from assetmill.money.budgets import Standing
+from assetmill.planning.plan import Plan
+
+LOOK_EVERY_S: Final = 2.0
+REACHED: Final = 100
+LEVELS: Final = (80, 50)
+
+
+async def hold_against_budgets(batch: Batch, plan: Plan) -> None:
+    """Refuse a plan of which nothing may be sent; say how much of it fits where not all does.
+
+    Raises:
+        BudgetExceeded: nothing was sent.
+    """
+    note = outlook(plan, await standings_of(batch), batch.purse.bounds).check()
+    if note:
+        batch.progress.say(note)
+
+
+async def standings_of(batch: Batch) -> tuple[Standing, ...]:
+    """What is committed of each budget of a run.
+
+    Raises:
+        LedgerError: the books are unavailable.
+    """
+    if not batch.purse.limits:
+        return ()
+    return await asyncio.to_thread(
+        batch.ledger.standings, batch.purse.limits, run_id=batch.run_id, game=batch.pack.game.id, at=batch.clock.now()
+    )
+
+
+@asynccontextmanager
+async def within_budgets(batch: Batch, plan: Plan) -> AsyncIterator[None]:
+    """Let as many pictures in as fit into the budgets, for as long as the block lasts."""
+    if not batch.purse.limits:
+        yield
+        return
+    batch.purse.need = batch.purse.bounds.largest(may_be_sent(plan)) or Decimal(0)
+    batch.admission.allow(0)
+    await _try_to_look(batch)
+    keeper = asyncio.create_task(_keep(batch))
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        await _last_words(batch)
+
+
+async def _keep(batch: Batch) -> None:
+    while batch.ended is None:
+        await _moved_within(batch, LOOK_EVERY_S)
+        await _try_to_look(batch)
+
+
+async def _moved_within(batch: Batch, seconds: float) -> None:
+    """Wait until something was settled, but no longer than that."""
+    moved = asyncio.ensure_future(batch.purse.moved.wait())
+    sleeping = asyncio.ensure_future(batch.clock.sleep(seconds))
+    try:
+        await asyncio.wait({moved, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (moved, sleeping):
+            task.cancel()
+        await asyncio.gather(moved, sleeping, return_exceptions=True)
+    batch.purse.moved.clear()
+
+
+async def _try_to_look(batch: Batch) -> None:
+    """Look; books or a store that are away are for whoever writes into them to complain of."""
+    try:
+        await _look(batch)
+    except AssetmillError as error:
+        batch.progress.say(f"the budgets could not be looked after: {error.message}")
+
+
+async def _look(batch: Batch) -> None:
+    """Let in as many as fit; where none seems to and nothing is out, let one in for the books to decide."""
+    purse, admission = batch.purse, batch.admission
+    standings = await standings_of(batch)
+    await _warn(batch, standings)
+    fits = min(int(one.left_usd / purse.need) for one in standings) if purse.need else admission.full
+    room = max(fits - admission.undecided, 0)
+    if not room and not admission.undecided and not batch.in_hand:
+        refused, purse.refused = purse.refused, None
+        if refused is not None and not await _somebody_frees(batch):
+            batch.end(_held_by_nobody(refused))
+            return
+        room = 1
+    admission.allow(room)
+
+
+async def _somebody_frees(batch: Batch) -> bool:
+    """Whether reservations of others may come free: those of killed runs are settled here, those of the living wait."""
+    if await settle_strays(batch):
+        return True
+    now = batch.clock.now()
+    for one in await asyncio.to_thread(batch.ledger.open_attempts):
+        held = one.owner is not None and one.claimed_until is not None and one.claimed_until > now
+        if held and not one.draft and not is_gone(one.owner_place):
+            return True
+    return False
+
+
+def _held_by_nobody(refused: BudgetTaken) -> BudgetExceeded:
+    words = f"{refused.message}; nobody looks after the jobs that are out"
+    return BudgetExceeded(words, hint=f"assetmill settle brings them to an end; else {RAISE_HINT}", scope=refused.scope)
+
+
+async def _warn(batch: Batch, standings: Sequence[Standing]) -> None:
+    """Tell which budgets are half spent, or mostly; of both at once the graver one."""
+    for one in standings:
+        due = [level for level in LEVELS if one.percent >= level]
+        fresh = [level for level in due if await _first_told(batch, one, level)]
+        if fresh and fresh[0] == due[0]:
+            budget = one.budget
+            words = f"{budget.words}: {due[0]} % is spent, {usd(one.spent_usd)} of {usd(budget.limit_usd)}"
+            _tell(batch, Warned(budget, due[0], words))
+
+
+async def _first_told(batch: Batch, standing: Standing, percent: int) -> bool:
+    """Whether nobody has told this warning before."""
+    budget, known = standing.budget, batch.purse.known
+    if (budget.key, percent) in known:
+        return False
+    fresh = await asyncio.to_thread(batch.ledger.warn_once, budget, percent, batch.clock.now())
+    known.add((budget.key, percent))
+    return fresh
+
+
+def _tell(batch: Batch, warned: Warned) -> None:
+    batch.progress.say(warned.words)
+    batch.purse.warn(warned)
+
+
+async def _last_words(batch: Batch) -> None:
+    """Warnings that the last settlements have brought, and that a budget is reached."""
+    try:
+        standings = batch.purse.standings = await standings_of(batch)
+        await _warn(batch, standings)
+        ended = batch.ended
+        for one in standings:
+            reached = isinstance(ended, BudgetExceeded) and one.budget.key == ended.scope
+            if reached and ended is not None and await _first_told(batch, one, REACHED):
+                _tell(batch, Warned(one.budget, REACHED, ended.message))
+    except AssetmillError as error:
+        batch.progress.say(f"the budgets could not be looked after: {error.message}")
