@@ -9,6 +9,8 @@ MANIFEST ?= manifests/cloud-hop/cloud-hop.yaml
 WORKERS ?= 1
 RUNS ?= 200
 KILLS ?= 30
+TRIALS ?= 100
+DATABASE ?= sqlite
 
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
@@ -16,7 +18,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # Where nothing names a Prefect server, the three targets of one mean the local one.
 LOCAL_API := $(if $(PREFECT_API_URL)$(shell grep -sE '^PREFECT_API_URL=.' .env),,PREFECT_API_URL=http://127.0.0.1:4200/api)
 
-.PHONY: help run test test-engines engine-tools check fmt lock bench fuzz chaos chaos-kill costs plans crash machines thousand submissions screenshots docs ui server servers worker deploy clean
+.PHONY: help run test test-engines engine-tools check fmt lock bench fuzz chaos chaos-kill costs plans crash machines thousand submissions budgets screenshots docs ui server servers worker deploy clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -78,6 +80,9 @@ submissions: $(VENV)/dev.stamp ## COUNT=40 submissions dropped at once, two inge
 docs: $(VENV)/run.stamp ## Write again what is generated from the manifest models
 	$(BIN)/assetmill schema --out manifests/manifest.schema.json
 	$(BIN)/python -c 'from assetmill.manifest.reference import reference_markdown as r; print(r(), end="")' > docs/manifest.md
+
+budgets: $(VENV)/dev.stamp ## TRIALS=100 of eight runs at once under one budget, some killed: never overspent; DATABASE=postgresql, SEED
+	$(BIN)/python tests/money/budgets.py --trials $(TRIALS) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
 screenshots: $(VENV)/dev.stamp ## docs/images/*.png again, from a fresh run of the example in a real Prefect server; needs Chromium
 	$(BIN)/python bench/screenshots.py

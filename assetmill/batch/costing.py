@@ -71,7 +71,7 @@ def _ran_on(told: Account, sent: Sent) -> Account:
 
 
 async def account_collected(desk: Desk, attempt: OpenAttempt) -> Account:
-    """Work out what a job cost that somebody has collected and not settled, from its row.
+    """Work out what a job cost that somebody has collected and not settled, from the books alone.
 
     Raises:
         LedgerError: the books are unavailable.
@@ -83,15 +83,15 @@ async def account_collected(desk: Desk, attempt: OpenAttempt) -> Account:
         queue_ms=attempt.queue_ms,
         execution_ms=attempt.execution_ms,
     )
-    return await _accounted(desk, sent_before(attempt, attempt.job_id or ""), facts)
+    return await _accounted(desk, sent_before(attempt, attempt.job_id or ""), facts, ask=False)
 
 
-async def _accounted(desk: Desk, sent: Sent, facts: Facts) -> Account:
+async def _accounted(desk: Desk, sent: Sent, facts: Facts, *, ask: bool = True) -> Account:
     spell = _spell(sent.attempt_id, facts)
     if sent.usd_per_s == 0 or facts.worker_id is None or spell is None:
         turn = UNKNOWN_TURN
     else:
-        turn = await desk.roster.turn(facts.worker_id, spell, facts.queue_ms)
+        turn = await desk.roster.turn(facts.worker_id, spell, facts.queue_ms, ask=ask)
         facts = _priced(desk, facts, facts.worker_id)
     usd_per_s = sent.usd_per_s if facts.price_per_s_usd is None else facts.price_per_s_usd
     hidden_ms = _hidden_ms(sent, facts)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from assetmill.batch.lives import ALIKE, LOOK_EVERY_S, Life, not_after
 from assetmill.clock import Clock
 from assetmill.errors import LedgerError
 from assetmill.ledger import Ledger, WorkerLife
@@ -22,65 +23,8 @@ from assetmill.money import Around, Price, Spell, Turn, turn_of
 from assetmill.providers.base import EndpointFacts, Job, Provider, WorkerSeen
 from assetmill.providers.endpoints import Endpoint
 
-LOOK_EVERY_S = 15.0
 LAST_LOOK_S = 5.0  # a run that ends does not wait for figures on the side
 REMEMBERED = 32  # jobs of each worker; those of long ago are in the books
-ALIKE = timedelta(seconds=2)
-"""Two listings that tell starts so far apart speak of one start: answers take time, and uptimes are whole seconds."""
-
-
-STARTING = timedelta(seconds=LOOK_EVERY_S)
-"""A worker that was starting when it was seen has its first job so soon, or nobody knows in which life it was."""
-
-
-@dataclass
-class _Life:
-    """One life of a worker: its start lies between two moments, which every look brings closer together."""
-
-    seen: WorkerSeen
-    first_seen_at: datetime
-    last_seen_at: datetime
-    ready_at: datetime | None = None
-
-    @property
-    def up_since(self) -> datetime | None:
-        """Its start, in the middle of what is possible."""
-        since, until = self.seen.since, self.seen.until
-        return None if since is None or until is None else since + (until - since) / 2
-
-    def fits(self, seen: WorkerSeen) -> bool:
-        """Whether a sighting is of this very life."""
-        if None in (self.seen.since, self.seen.until, seen.since, seen.until):
-            return True
-        mine, other = self.seen, seen
-        return _before(mine.since, other.until) and _before(other.since, mine.until)
-
-    def reaches(self, moment: datetime) -> bool:
-        """Whether it went on at a moment, as far as it was seen."""
-        return self.last_seen_at + (STARTING if self.ready_at is None else ALIKE) >= moment
-
-    def narrow(self, seen: WorkerSeen, at: datetime) -> None:
-        """Take another sighting in."""
-        self.last_seen_at = at
-        if seen.ready and self.ready_at is None:
-            self.ready_at = at
-        since = _latest(self.seen.since, seen.since)
-        until = _earliest(self.seen.until, seen.until)
-        if since is not None and until is not None and since > until:  # within what answers may be out by
-            since = until = since + (until - since) / 2
-        self.seen = WorkerSeen(seen.id, seen.gpu or self.seen.gpu, since, until)
-
-
-def _before(one: datetime | None, other: datetime | None) -> bool:
-    return one is None or other is None or one <= other + ALIKE
-
-
-def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max(one, other) if one is not None and other is not None else one or other
-
-
-def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min(one, other) if one is not None and other is not None else one or other
 
 
 @dataclass
@@ -100,12 +44,14 @@ class Roster:
     ledger: Ledger
     clock: Clock
     facts: EndpointFacts | None = None
-    _lives: dict[str, list[_Life]] = field(default_factory=lambda: defaultdict(list))
+    _lives: dict[str, list[Life]] = field(default_factory=lambda: defaultdict(list))
     _spells: dict[str, dict[str, Spell]] = field(default_factory=lambda: defaultdict(dict))
     _unfinished_at: dict[str, datetime] = field(default_factory=dict)
     _missed: set[str] = field(default_factory=set)
+    _out: set[str] = field(default_factory=set)
     _looked_at: float | None = None
     _looking: asyncio.Task[None] | None = None
+    _watching: asyncio.Task[None] | None = None
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def settings(self) -> EndpointFacts:
@@ -119,11 +65,15 @@ class Roster:
         """An answer about a job came: note how long it has gone on, and look at the workers if it is time to."""
         if not self.endpoint.paid:
             return
-        if not job.state.terminal:
+        if job.state.terminal:
+            self._out.discard(job.id)
+        else:
+            self._out.add(job.id)
             self._unfinished_at[job.id] = self.clock.now()
-        due = self._looked_at is None or self.clock.monotonic() - self._looked_at >= LOOK_EVERY_S
-        if due or (job.worker_id is not None and self._unheard_of(job.worker_id)):
+        if self._due_in_s() <= 0 or (job.worker_id is not None and self._unheard_of(job.worker_id)):
             self._look()
+        if self._out and (self._watching is None or self._watching.done()):
+            self._watching = asyncio.create_task(self._watch())
 
     def hidden_ms(self, job: Job, finished_at: datetime) -> int:
         """How much longer a job has gone on than its own times say.
@@ -159,26 +109,42 @@ class Roster:
             except LedgerError:  # the books that jobs are written to say it louder
                 return
 
-    async def turn(self, worker_id: str, spell: Spell, delay_ms: int | None) -> Turn:
+    async def turn(self, worker_id: str, spell: Spell, delay_ms: int | None, *, ask: bool = True) -> Turn:
         """Work out what a job was to its worker.
+
+        Args:
+            worker_id: the worker.
+            spell: when the job was on it.
+            delay_ms: what it waited before.
+            ask: ask the endpoint for what the books do not say; a job of long ago is not worth it.
 
         Raises:
             LedgerError: the books are unavailable.
         """
-        facts = await self.settings()
-        around = await self._around(worker_id, spell)
-        turn = turn_of(spell, delay_ms, around, facts.idle_timeout_s)
-        if (turn.cold and around.up_since is None) or self._unheard_of(worker_id):
+        if ask:
+            await self.settings()
+        turn = await self._turn(worker_id, spell, delay_ms)
+        first = turn.cold and self._life(worker_id, spell) is None
+        if ask and (first or self._unheard_of(worker_id)):
             await asyncio.shield(self._look())  # it is idle now, and gone soon
-            around = await self._around(worker_id, spell)
-            turn = turn_of(spell, delay_ms, around, facts.idle_timeout_s)
+            turn = await self._turn(worker_id, spell, delay_ms)
         self._spells[worker_id][spell.attempt_id] = replace(spell, opened=turn.idle_ms is not None)
         return turn
+
+    async def _turn(self, worker_id: str, spell: Spell, delay_ms: int | None) -> Turn:
+        around = await self._around(worker_id, spell)
+        life = self._life(worker_id, spell)
+        written = life.written if life else None
+        known = self.facts.idle_timeout_s if self.facts else None
+        return turn_of(spell, delay_ms, around, written.idle_timeout_s if known is None and written else known)
 
     def price(self, worker_id: str) -> tuple[str, Price] | None:
         """Which GPU a worker is and what a second of it costs; None where either is not known."""
         lives = self._lives.get(worker_id)
         gpu = lives[-1].seen.gpu if lives else None
+        written = lives[-1].written if lives else None
+        if gpu is not None and written is not None and written.price_per_s_usd is not None:
+            return gpu, Price(None, (), None, written.price_per_s_usd, written.price_source, "")
         price = self.endpoint.prices.models.get(gpu) if gpu else None
         if gpu is None or price is None or price.usd_per_s is None:
             return None
@@ -186,11 +152,27 @@ class Roster:
 
     async def aclose(self) -> None:
         """Look a last time, if jobs were out: workers that got none are still there."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         if self._looking is not None:
             await asyncio.gather(self._looking, return_exceptions=True)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_LOOK_S):
                     await self.look()
+
+    async def _watch(self) -> None:
+        """Look on while jobs are out: answers about them may be a minute apart, and a worker's life may be shorter."""
+        while self._out:
+            wait_s = self._due_in_s()
+            if wait_s > 0:
+                await self.clock.sleep(wait_s)
+            else:
+                await asyncio.shield(self._look())
+
+    def _due_in_s(self) -> float:
+        """How long it is until the workers are to be looked at again."""
+        return 0.0 if self._looked_at is None else self._looked_at + LOOK_EVERY_S - self.clock.monotonic()
 
     def _look(self) -> asyncio.Task[None]:
         """Look now, together with whoever is at it."""
@@ -210,9 +192,9 @@ class Roster:
         if lives and lives[-1].fits(seen):
             lives[-1].narrow(seen, now)
         else:
-            lives.append(_Life(seen, now, now, now if seen.ready else None))
+            lives.append(Life(seen, now, now, now if seen.ready else None))
 
-    def _life(self, worker_id: str, spell: Spell) -> _Life | None:
+    def _life(self, worker_id: str, spell: Spell) -> Life | None:
         """The life in which a worker had a job: it began before the job, and was seen after the job's start.
 
         One that was seen starting shortly before the job is that life, too: it had no other job to end with.
@@ -220,13 +202,14 @@ class Roster:
         begun = [
             life
             for life in self._lives.get(worker_id, ())
-            if life.reaches(spell.started_at) and _before(life.up_since, spell.started_at)
+            if life.reaches(spell.started_at) and not_after(life.up_since, spell.started_at)
         ]
         return begun[-1] if begun else None
 
     async def _around(self, worker_id: str, spell: Spell) -> Around:
         url, at = self.endpoint.url, spell.started_at
         before, after = await asyncio.to_thread(self.ledger.workers.around, url, worker_id, spell.attempt_id, at)
+        await self._recall(worker_id, spell)
         life = self._life(worker_id, spell)
         others = [one for one in self._spells[worker_id].values() if one.attempt_id != spell.attempt_id]
         order = (at, spell.attempt_id)
@@ -238,7 +221,18 @@ class Roster:
             up_since=life.up_since if life else None,
         )
 
-    def _row(self, life: _Life, facts: EndpointFacts) -> WorkerLife:
+    async def _recall(self, worker_id: str, spell: Spell) -> None:
+        """Read a life that another process has seen, unless it is known here."""
+        if self._life(worker_id, spell) is not None:
+            return
+        url, at = self.endpoint.url, spell.started_at
+        written = await asyncio.to_thread(self.ledger.workers.life, url, worker_id, at)
+        if written is not None:
+            seen = WorkerSeen(worker_id, written.gpu, written.up_since, written.up_since)
+            life = Life(seen, written.first_seen_at, written.last_seen_at, written.ready_at, written)
+            self._lives[worker_id].insert(0, life)
+
+    def _row(self, life: Life, facts: EndpointFacts) -> WorkerLife:
         gpu = life.seen.gpu
         price = self.endpoint.prices.models.get(gpu) if gpu else None
         if price is None or price.usd_per_s is None:

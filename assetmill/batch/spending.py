@@ -103,15 +103,31 @@ async def _look(batch: Batch) -> None:
     purse, admission = batch.purse, batch.admission
     standings = await standings_of(batch)
     await _warn(batch, standings)
-    fits = min(int(one.left_usd / purse.need) for one in standings) if purse.need else admission.full
-    room = max(fits - admission.undecided, 0)
+    room = max(_fitting(batch, standings) - admission.undecided, 0)
     if not room and not admission.undecided and not batch.in_hand:
         refused, purse.refused = purse.refused, None
-        if refused is not None and not await _somebody_frees(batch):
+        if refused is not None and await _held_for_good(batch):
             batch.end(_held_by_nobody(refused))
             return
         room = 1
     admission.allow(room)
+
+
+def _fitting(batch: Batch, standings: Sequence[Standing]) -> int:
+    """How many more jobs fit into what is left of the budgets."""
+    need = batch.purse.need
+    return min(int(one.left_usd / need) for one in standings) if need else batch.admission.full
+
+
+async def _held_for_good(batch: Batch) -> bool:
+    """Whether no reservation that is in the way will come free: those who hold them are asked for first, then the sums.
+
+    What was settled in between is in the sums, so that an end of somebody else's job is never mistaken for a dead one.
+    """
+    if await _somebody_frees(batch):
+        return False
+    standings = await standings_of(batch)
+    return not _fitting(batch, standings) and any(one.reserved_usd for one in standings)
 
 
 async def _somebody_frees(batch: Batch) -> bool:

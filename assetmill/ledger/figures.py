@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Boolean, Connection, Integer, String, case, cast, func, literal, select, type_coerce
+from sqlalchemy import Boolean, Connection, Integer, String, case, func, literal, select, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import Double
 
@@ -71,8 +71,7 @@ def _bare(column: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[Any]:
     if isinstance(kind, Boolean):
         truth = type_coerce(column, Integer) if sqlite else case((column, 1), (~column, 0))
         return func.coalesce(truth, int(UNKNOWN), type_=Integer)
-    number = type_coerce(column, Double) if sqlite else cast(column, Double)
-    return func.coalesce(number, UNKNOWN, type_=Double)
+    return func.coalesce(type_coerce(column, Double), UNKNOWN, type_=Double)  # beside a double, all become doubles
 
 
 def _as_text(column: ColumnElement[Any]) -> ColumnElement[Any]:

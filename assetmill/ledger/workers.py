@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import Connection, and_, insert, or_, select, text, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
 
 from assetmill.ledger.again import repeatable
 from assetmill.ledger.engine import Database, is_sqlite
@@ -121,6 +121,20 @@ class Workers:
         ordered = wanted.order_by(workers.c.first_seen_at, workers.c.worker_id)
         with self._database.read() as connection:
             return [WorkerLife(*row) for row in connection.execute(ordered)]
+
+    @repeatable
+    def life(self, endpoint_url: str, worker_id: str, at: datetime) -> WorkerLife | None:
+        """Read the life that a worker was in at a moment: it had begun, and was seen then or later.
+
+        Raises:
+            LedgerError: the books are unavailable.
+        """
+        began = func.coalesce(workers.c.up_since, workers.c.first_seen_at)
+        same_worker = and_(workers.c.endpoint_url == without_secrets(endpoint_url), workers.c.worker_id == worker_id)
+        wanted = select(*_COLUMNS).where(same_worker, began <= at + SAME_START, workers.c.last_seen_at >= at)
+        with self._database.read() as connection:
+            row = connection.execute(wanted.order_by(workers.c.first_seen_at.desc()).limit(1)).first()
+        return None if row is None else WorkerLife(*row)
 
     @repeatable
     def spells(self, endpoint_url: str, worker_id: str, *, since: datetime, until: datetime) -> list[Spell]:

@@ -97,7 +97,7 @@ def _model_load(attempts: Attempts) -> Floats:
     groups = group(attempts, ("workflow", "gpu", "draft"))
     pictures = attempts.is_status(Status.KEPT, Status.REJECTED)
     warm = np.where(pictures & (attempts.cold == 0), execution, np.nan)
-    usual = Ranked(warm).quantile(groups.codes, len(groups.keys), 0.5)
+    usual = Ranked(warm).by_group(groups.codes, len(groups.keys)).quantile(0.5)
     beyond = np.maximum(execution - usual[groups.codes], 0)
     load: Floats = np.where((attempts.cold == 1) & ~np.isnan(beyond), beyond, 0)
     return load

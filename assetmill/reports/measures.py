@@ -153,7 +153,8 @@ class Prepared:
             "execution_mean_s": np.where(cold, np.nan, execution),
             "execution_cold_mean_s": np.where(cold, execution, np.nan),
         }
-        self.known = {name: (~np.isnan(column)).astype(float) for name, column in values.items()}
+        counted = [name for name in values if not name.endswith("_share")]
+        self.known = {name: (~np.isnan(values[name])).astype(float) for name in counted}
         self.values = {name: np.nan_to_num(column) for name, column in values.items()}
         self.masks = {name: mask.astype(float) for name, mask in masks.items()}
 
@@ -179,6 +180,8 @@ class _Columns:
         self._codes = groups.codes
         self._size = len(groups.keys)
         self._prepared = prepared
+        self._in_order: dict[str, InOrder] = {}
+        self._sums: dict[str, Floats] = {}
 
     def of(self, name: str) -> list[Any]:
         """One measure of all groups."""
@@ -202,11 +205,13 @@ class _Columns:
         if name == "paid_s":
             return self._sum(name)
         if name.endswith("_share"):
-            return self._divided(self._sum(name), self._sum("paid_s"))
+            return self._divided(self._added(self._prepared.values[name]), self._sum("paid_s"))
         if name.endswith("_mean_s"):
-            return self._divided(self._sum(name), self._added(self._prepared.known[name]))
+            return self._divided(self._added(self._prepared.values[name]), self._added(self._prepared.known[name]))
         part, percent = name.removesuffix("_s").rsplit("_p", 1)
-        return self._prepared.ranked(part).quantile(self._codes, self._size, int(percent) / 100)
+        if part not in self._in_order:
+            self._in_order[part] = self._prepared.ranked(part).by_group(self._codes, self._size)
+        return self._in_order[part].quantile(int(percent) / 100)
 
     def _added(self, values: Floats) -> Floats:
         sums = self._np.bincount(self._codes, weights=values, minlength=self._size)
@@ -214,8 +219,10 @@ class _Columns:
 
     def _sum(self, name: str) -> Floats:
         """Sum of what is known; NaN where nothing is."""
-        known = self._added(self._prepared.known[name])
-        return self._np.where(known > 0, self._added(self._prepared.values[name]), self._np.nan)
+        if name not in self._sums:
+            known = self._added(self._prepared.known[name])
+            self._sums[name] = self._np.where(known > 0, self._added(self._prepared.values[name]), self._np.nan)
+        return self._sums[name]
 
     def _divided(self, values: Floats, by: Floats) -> Floats:
         shares: Floats = self._np.full(self._size, self._np.nan)
@@ -258,31 +265,45 @@ class Ranked:
         self._order = np.argsort(values)[: len(values) - int(np.isnan(values).sum())]  # NaN is sorted to the end
         self._values = values[self._order]
 
-    def quantile(self, codes: Ints, size: int, q: float) -> Floats:
-        """Quantile by group, interpolated linearly; NaN where a group has no value.
+    def by_group(self, codes: Ints, size: int) -> InOrder:
+        """The values, group by group.
 
         Args:
             codes: of each attempt: the number of its group.
             size: number of groups.
-            q: from 0 to 1.
         """
-        import numpy as np
-
-        if not len(self._values):
-            return np.full(size, float("nan"))
-        ordered, counts = self._grouped(codes, size)
-        first = np.cumsum(counts) - counts
-        place = np.maximum(counts - 1, 0) * q
-        below = np.floor(place).astype(np.int64)
-        above = np.minimum(below + 1, np.maximum(counts - 1, 0))
-        low, high = (ordered[np.minimum(first + offset, len(ordered) - 1)] for offset in (below, above))
-        return np.where(counts > 0, low + (high - low) * (place - below), float("nan"))
-
-    def _grouped(self, codes: Ints, size: int) -> tuple[Floats, Ints]:
-        """Values group by group, each in order; and how many each group has."""
         import numpy as np
 
         groups = codes[self._order]
         small = groups.astype(np.uint16) if size <= np.iinfo(np.uint16).max else groups  # sorted by radix, in no time
-        values: Floats = self._values[np.argsort(small, kind="stable")]
-        return values, np.bincount(groups, minlength=size)
+        return InOrder(self._values[np.argsort(small, kind="stable")], np.bincount(groups, minlength=size))
+
+
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """Values group by group, each group in order.
+
+    Args:
+        values: of all groups.
+        counts: how many values each group has.
+    """
+
+    values: Floats
+    counts: Ints
+
+    def quantile(self, q: float) -> Floats:
+        """Quantile of each group, interpolated linearly; NaN where a group has no value.
+
+        Args:
+            q: from 0 to 1.
+        """
+        import numpy as np
+
+        if not len(self.values):
+            return np.full(len(self.counts), float("nan"))
+        first = np.cumsum(self.counts) - self.counts
+        place = np.maximum(self.counts - 1, 0) * q
+        below = np.floor(place).astype(np.int64)
+        above = np.minimum(below + 1, np.maximum(self.counts - 1, 0))
+        low, high = (self.values[np.minimum(first + offset, len(self.values) - 1)] for offset in (below, above))
+        return np.where(self.counts > 0, low + (high - low) * (place - below), float("nan"))

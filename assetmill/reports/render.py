@@ -26,6 +26,7 @@ from assetmill.reports.cost import (
 )
 from assetmill.reports.spans import UTC_NAME, Span
 from assetmill.reports.spend import NO_SPEND_LIMITS, SpendLimits
+from assetmill.reports.workbook import workbook_bytes
 
 Format = Literal["table", "csv", "json", "parquet", "xlsx", "html"]
 FORMATS: Final = (*TEXT_FORMATS, "parquet", "xlsx", "html")
@@ -65,9 +66,6 @@ def rendered(
         report = build_report(ledger, where, made_at=made_at, timezone=timezone, limits=limits)
         return render_cost_page(report).encode()
     if fmt == "xlsx":
-        # So does openpyxl.
-        from assetmill.reports.workbook import workbook_bytes  # noqa: PLC0415
-
         keys = keys_of(by)
         attempts = read_attempts(ledger, where, {*DIMENSIONS, *keys}, timezone)
         groups = group_attempts(attempts, keys, Span(where.since, where.until, timezone))

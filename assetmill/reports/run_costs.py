@@ -93,11 +93,11 @@ def run_costs(ledger: Ledger, run_id: str) -> RunCosts:
 
 
 def _lives(ledger: Ledger, url: str, since: datetime, until: datetime | None) -> list[WorkerLife]:
-    """Lives that had begun by the end of a run; the look that it takes last, when it has ended, shows the newest."""
+    """Lives that had begun by the end of a run, or were about to; the look that it takes last shows the newest."""
     if until is None:
         return ledger.workers.lives(endpoint_url=url, since=since)
     seen = ledger.workers.lives(endpoint_url=url, since=since, until=until + timedelta(seconds=LOOK_EVERY_S))
-    return [life for life in seen if (life.up_since or life.first_seen_at) <= until + SLACK]
+    return [life for life in seen if life.up_since is None or life.up_since <= until + SLACK]
 
 
 def _jobs(rows: Iterable[Row]) -> Cost:

@@ -197,7 +197,7 @@ def _endpoints(event: str, again_s: float) -> EventTrigger:
 
 
 def _budgets(event: str) -> EventTrigger:
-    """A trigger for budgets of games and months, each event of which is told once; a run tells of its own at its end."""
+    """A trigger for budgets of games and months; each event is told once, and a run tells of its own at its end."""
     return EventTrigger(
         match={"prefect.resource.id": [f"{BUDGET}{Kind.GAME}.*", f"{BUDGET}{Kind.MONTH}.*"]},
         posture=Posture.Reactive,

@@ -244,14 +244,14 @@ def test_a_dry_run_sends_nothing_and_what_is_over_budget_or_wrong_is_refused_in_
     dry, refused, wrong = (json.loads(line) for line in out.splitlines())
     assert dry == ["COMPLETED", "Completed", "dry run: 2 to make; cost unknown"]
     assert refused[:2] == wrong[:2] == ["FAILED", "Failed"]
-    assert refused[2].startswith("the plan's cost is unknown, and the budget is $0.5000; nothing was sent")
+    assert refused[2].startswith("nobody knows what a job costs, and there is the run's budget of $0.5000; nothing was")
     assert "1 problem in nowhere.yaml" in wrong[2]
     assert attempts(terminal.folder) == []
     body = {"flow_runs": {"name": {"any_": ["Tiny: dry run, 2 to make"]}}}
     (run,) = httpx.post(f"{api_url}/flow_runs/filter", json=body).json()
     shown = artifacts(api_url, run["id"])
     assert {key: row["type"] for key, row in shown.items()} == {"plan-tiny": "markdown", "plan-table-tiny": "table"}
-    assert "the plan's cost is unknown, and the budget is $0.5000" in shown["plan-tiny"]["data"]
+    assert "nobody knows what a job costs, and there is the run's budget of $0.5000" in shown["plan-tiny"]["data"]
     assert [row["planned"] for row in json.loads(shown["plan-table-tiny"]["data"])] == ["new", "new"]
 
 

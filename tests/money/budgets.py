@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import logging
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--short", action="store_true", help="fewer pictures")
     parser.add_argument("--keep", action="store_true", help="keep the folders of all trials, and say where")
     asked = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no run is left behind
     first = secrets.randbelow(MOST_SEEDS) if asked.seed is None else asked.seed
     reach_this_machine_directly()
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # it would tell of every run that is killed

@@ -221,18 +221,25 @@ def _judge(stage: _Stage, pod: Pod, engine: Engine, played: Played) -> None:
     played.charged_usd = sum((one.gpu_usd for one in pod.charges()), Decimal(0))
     reports = [stage.report(run) for run in range(len(trial.manifests))]
     played.reached = sum("is reached" in str(one.get("stopped")) for one in reports)
-    limits = {"committed": played.most_usd, "spent": played.spent_usd, "executed": played.executed_usd}
-    for name, amount in limits.items():
-        if amount > trial.limit_usd:
-            played.wrong.append(f"{name} {amount:.8f}, and the budget is {trial.limit_usd}")
+    judge_amounts(played)
     if len(done) != len(pod.executions()):
         played.wrong.append("a worker is still at a job")
     if CRASHED in played.codes:
         played.wrong.append("a run broke down")
-    _judge_ends(trial, reports, played)
+    judge_ends(trial, reports, played)
 
 
-def _judge_ends(trial: Trial, reports: list[dict[str, Any]], played: Played) -> None:
+def judge_amounts(played: Played) -> None:
+    """Nothing above the budget: at any moment, at the end, and by what workers have done."""
+    limit = played.trial.limit_usd
+    for name, amount in (
+        ("committed", played.most_usd), ("spent", played.spent_usd), ("executed", played.executed_usd),
+    ):  # fmt: skip
+        if amount > limit:
+            played.wrong.append(f"{name} {amount:.8f}, and the budget is {limit}")
+
+
+def judge_ends(trial: Trial, reports: list[dict[str, Any]], played: Played) -> None:
     """A run ends at the limit only where no further job fits; one that says nothing of it has all, or has failed."""
     left = trial.limit_usd - played.spent_usd
     if played.reached and not played.killed and left > trial.need_usd:

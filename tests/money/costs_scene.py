@@ -13,6 +13,9 @@ from typing import Any, Final
 from assetmill.localpod import Faults, Gpu, Kind, Rule, known_gpus
 
 SPEED: Final = 60.0
+SEEN_S: Final = 18.0
+"""A worker is looked for every 15 s; and a busy machine may be late."""
+
 LONG, SHORT = 12, 4
 """Assets of a manifest at most, in the proof and in its short form."""
 
@@ -72,6 +75,8 @@ def draw(seed: int, most_pictures: int = LONG) -> Scene:
     workers = dice.randint(1, 4)
     gpus = _gpus(dice)
     least = dice.uniform(4, 12)
+    cold_start_s, flashboot = round(dice.uniform(3, 60), 1), dice.random() < 0.4
+    resume_s = round(dice.uniform(0.5, 5), 1)
     return Scene(
         seed=seed,
         manifests=_manifests(dice, most_pictures),
@@ -82,16 +87,21 @@ def draw(seed: int, most_pictures: int = LONG) -> Scene:
             "catalog": known_gpus(),
             "gpu_count": dice.choice((1, 1, 1, 2)),
             "image_pull_s": dice.choice((0.0, 0.0, 10.0, 25.0)),
-            "cold_start_s": round(dice.uniform(3, 60), 1),
-            "flashboot": dice.random() < 0.4,
-            "resume_s": round(dice.uniform(0.5, 5), 1),
-            "idle_timeout_s": round(dice.uniform(2, 30), 1),
+            "cold_start_s": cold_start_s,
+            "flashboot": flashboot,
+            "resume_s": resume_s,
+            "idle_timeout_s": _idle_timeout_s(dice, min(cold_start_s, resume_s) if flashboot else cold_start_s),
             "gap_seconds": dice.choice((0.0, 0.0, 0.9)),
             "faults": Faults(_rules(dice)),
         },
         settings=_settings(dice, workers, gpus),
         job=Job(least, least + dice.uniform(1, 14), dice.choice((0.0, 8.0, 20.0))),
     )
+
+
+def _idle_timeout_s(dice: Random, start_s: float) -> float:
+    """At least RunPod's 5 s; and so that no life is too short to be seen: shorter ones no listing need ever show."""
+    return round(dice.uniform(max(5.0, SEEN_S - start_s), 30), 1)
 
 
 def _gpus(dice: Random) -> tuple[Gpu, ...]:

@@ -1,9 +1,9 @@
 """What an endpoint's settings and its workers listing say about money, read without trust.
 
-A worker is paid from its start to its stop. Its listing tells an uptime in whole seconds, so that its start lies within
-a second or so; one that still fetches its image, or waits for capacity, is not paid and not told. Whatever cannot be
-read is left out: nobody's job waits for it. Source: docs.runpod.io, api-reference-v2/serverless and
-serverless/workers/overview.
+A worker is paid from its start to its stop. Its listing tells an uptime in whole seconds, so that its start lies
+within a second or so; one that still fetches its image is not paid yet, and has no start; one that waits for capacity
+is not told. Whatever cannot be read is left out: nobody's job waits for it. Source: docs.runpod.io,
+api-reference-v2/serverless and serverless/workers/overview.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def endpoint_facts(client: httpx.AsyncClient, endpoint: Endpoint) -> Endpo
 
 
 async def paid_workers(client: httpx.AsyncClient, endpoint: Endpoint, clock: Clock) -> tuple[WorkerSeen, ...]:
-    """Read the workers that are paid for now."""
+    """Read the workers that are paid for now, or will be: those that fetch their image have no start yet."""
     asked = clock.now()
     body = await ask(client, endpoint, "/workers")
     told = clock.now()
@@ -57,7 +57,7 @@ def _worker(row: Mapping[str, Any], asked: datetime, told: datetime) -> WorkerSe
         return None
     uptime_s = _seconds(row.get("uptimeSeconds"))
     if status == "initializing" and not uptime_s:
-        return None
+        uptime_s = None  # its image is on the way: nobody knows when it will start
     gpu = row.get("gpuTypeId")
     since = until = None
     if uptime_s is not None:  # whole seconds: it may have been up for almost one more

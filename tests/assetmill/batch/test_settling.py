@@ -132,8 +132,13 @@ async def test_a_collected_attempt_gets_its_final_row_without_any_call(tmp_path,
     done = await settle(studio)
     assert (done.settled, done.open, naps) == (1, {}, [])
     row = studio.rows()[0]
-    told = ("status", "key", "sha256", "outputs", "cost_low_usd", "cost_estimate_usd", "cost_high_usd")
+    told = ("status", "key", "sha256", "outputs", "cost_low_usd", "cold", "idle_ms")
     assert {name: row[name] for name in told} == {name: before[name] for name in told}
+    for name in (
+        "cost_estimate_usd",
+        "cost_high_usd",
+    ):  # the run saw its worker again since, and knows its start better
+        assert abs(row[name] - before[name]) <= row["price_per_s_usd"]
 
 
 async def cut_off_while_running(studio: Any) -> threading.Event:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -135,10 +136,18 @@ async def test_without_a_budget_a_row_says_what_it_may_cost_all_the_same(paid):
 
 
 async def test_as_many_jobs_are_out_as_fit_and_the_others_wait_for_what_comes_free(paid):
-    report = await paid.run(6, 2 * paid.need + paid.need / 2)
-    assert (report.exit_code, report.generated, report.stopped) == (0, 6, None)
+    """After the canary they run in pairs: each waits on its worker until another one is there, and a third never is."""
+    pair = threading.Barrier(2)
+
+    def together(_: Any) -> None:
+        if paid.executed > 1:
+            pair.wait(60)
+
+    paid.studio.artist.before = together
+    report = await paid.run(7, 2 * paid.need + paid.need / 2)
+    assert (report.exit_code, report.generated, report.stopped) == (0, 7, None)
     assert paid.pod.most_outstanding() == 2
-    assert paid.executed == 6
+    assert paid.executed == 7
 
 
 async def test_at_the_limit_nothing_more_is_sent_and_what_fits_is_published(paid):

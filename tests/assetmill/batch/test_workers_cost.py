@@ -29,10 +29,11 @@ from assetmill.providers.runpod import RunPodProvider
 from assetmill.reports.run_costs import run_costs
 
 SPEED = 20.0
-FOES = "".join(
+LINES = [
     f"  - {{id: foe{n}, type: entity, prompt: foe number {n}, shape: circle, silhouette: {{canvas: 64x64}}}}\n"
-    for n in range(3)
-)
+    for n in range(6)
+]
+FOES = "".join(LINES[:3])
 ODD = Gpu("NVIDIA Odd 1", "Odd 1", "ODD_1", 24, Decimal("3.6"))
 
 
@@ -114,7 +115,7 @@ async def test_workers_that_got_no_job_are_counted_apart_from_the_jobs(studio_at
     slow = Faults((Rule(Kind.SLOW_COLD_START, seconds=4000.0, after=1),))  # the second worker is not ready in time
     variables = {"ASSETMILL_MAX_WORKERS": "2"}
     async with studio_at(variables, workers=2, faults=slow, cold_start_s=5.0, idle_timeout_s=80.0) as studio:
-        await studio.run(FOES)
+        await studio.run("".join(LINES))
         rows, costs, charges = studio.rows(), costs_of(studio), studio.pod.charges()
     [idle] = [charge for charge in charges if charge.worker_id not in {row["worker_id"] for row in rows}]
     assert costs.workers_without_job == 1

@@ -83,6 +83,16 @@ def test_lives_are_chosen_by_endpoint_and_by_when_they_were_seen(books, life):
     assert [one.worker_id for one in workers.lives(endpoint_url=URL, until=t0 + 100 * SECOND)] == ["early"]
 
 
+def test_the_life_of_a_moment_is_the_one_that_had_begun_and_was_seen_then_or_later(books, life):
+    workers, t0 = books.ledger.workers, books.t0
+    workers.seen([life(at=20, up=5)])
+    workers.seen([life(at=80, up=50)])
+    found = {at: workers.life(f"{URL}?key=x", "w1", t0 + at * SECOND) for at in (1, 10, 20, 30, 60, 90)}
+    starts = {at: one and (one.up_since - t0) / SECOND for at, one in found.items()}
+    assert starts == {1: None, 10: 5, 20: 5, 30: None, 60: 50, 90: None}
+    assert workers.life(URL, "w2", t0 + 10 * SECOND) is None
+
+
 @pytest.fixture
 def on_worker(books: Any) -> Callable[..., str]:
     t0 = books.t0

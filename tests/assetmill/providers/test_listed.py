@@ -53,7 +53,7 @@ async def test_an_uptime_of_whole_seconds_leaves_a_second_open(script, provider)
     assert await provider.workers() == (WorkerSeen("w1", "NVIDIA L4", since, until, ready=True),)
 
 
-async def test_only_workers_that_are_paid_for_are_told(script, provider):
+async def test_workers_without_capacity_are_not_told_and_one_that_fetches_its_image_has_no_start(script, provider):
     lines = [
         line(id="fetching", status="INITIALIZING", uptimeSeconds=0),
         line(id="starting", status="INITIALIZING", uptimeSeconds=4),
@@ -64,9 +64,11 @@ async def test_only_workers_that_are_paid_for_are_told(script, provider):
     ]  # fmt: skip
     script.say(WORKERS, JSONResponse({"workers": lines}))
     told = await provider.workers()
-    assert [one.id for one in told] == ["starting", "idle", "of an old release"]
-    assert [one.ready for one in told] == [False, True, True]
-    assert told[1] == WorkerSeen("idle", ready=True)
+    assert [one.id for one in told] == ["fetching", "starting", "idle", "of an old release"]
+    assert [one.ready for one in told] == [False, False, True, True]
+    assert told[0] == WorkerSeen("fetching", "NVIDIA L4")
+    assert told[1].until == T0 - timedelta(seconds=4)
+    assert told[2] == WorkerSeen("idle", ready=True)
 
 
 @pytest.mark.parametrize("uptime", ("60", True, -1, 1e12, [], math.inf))
