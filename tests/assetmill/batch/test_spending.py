@@ -15,8 +15,9 @@ from sqlalchemy import select, update
 
 from assetmill.batch.budget import bounds_at
 from assetmill.batch.prepare import Request, plan_only
+from assetmill.batch.request import Try, build_request
 from assetmill.batch.run import Steps, run_batch
-from assetmill.batch.session import open_batch
+from assetmill.batch.session import open_batch, plan_batch
 from assetmill.clock import Clock
 from assetmill.errors import BudgetExceeded, LedgerError
 from assetmill.ledger import Claim, Intent, Ledger, Run, Settlement, Status
@@ -133,6 +134,15 @@ async def test_without_a_budget_a_row_says_what_it_may_cost_all_the_same(paid):
     await paid.run(1)
     (row,) = paid.rows()
     assert row["reserved_usd"] > Decimal("0.00053") * 600, "for others, who have one"
+
+
+async def test_the_limit_that_a_reservation_relies_on_is_the_one_that_is_sent(paid):
+    for most, limited in ((None, 600_000), (MUCH, None)):
+        async with open_batch(paid.settings, paid.request(1, most), paid.clock, paid.clock.new_id()) as batch:
+            (item,) = (await plan_batch(batch, ALL))[0].items
+            request = await build_request(batch, item, item.made, Try("an-attempt", 1))
+            assert request.execution_timeout_ms == (limited or batch.purse.bounds.execution_ms(item))
+    assert request.execution_timeout_ms < 600_000
 
 
 async def test_as_many_jobs_are_out_as_fit_and_the_others_wait_for_what_comes_free(paid):
