@@ -9,8 +9,9 @@ happens. Nothing is sent from here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -19,14 +20,16 @@ from assetmill.batch.context import Batch
 from assetmill.batch.purse import Warned
 from assetmill.batch.settling import settle_strays
 from assetmill.errors import AssetmillError, BudgetExceeded, BudgetTaken
-from assetmill.ledger import is_gone
+from assetmill.ledger import OpenAttempt, is_gone
 from assetmill.money import usd
-from assetmill.money.budgets import Standing
+from assetmill.money.budgets import Kind, Limits, Standing, budgets_of
 from assetmill.planning.plan import Plan
 
 LOOK_EVERY_S: Final = 2.0
 REACHED: Final = 100
 LEVELS: Final = (80, 50)
+NOT_LOOKED_AFTER: Final = "the budgets could not be looked after"
+EVERY_KIND: Final = Limits(Decimal(0), Decimal(0), Decimal(0))
 
 
 async def hold_against_budgets(batch: Batch, plan: Plan) -> None:
@@ -91,11 +94,18 @@ async def _moved_within(batch: Batch, seconds: float) -> None:
 
 
 async def _try_to_look(batch: Batch) -> None:
-    """Look; books or a store that are away are for whoever writes into them to complain of."""
+    """Look; books or a store that are away are for whoever writes into them to complain of, as long as anybody does.
+
+    Where nothing is out nobody would: the run ends, for pictures that wait to be let in would wait for ever.
+    """
     try:
         await _look(batch)
     except AssetmillError as error:
-        batch.progress.say(f"the budgets could not be looked after: {error.message}")
+        batch.progress.say(f"{NOT_LOOKED_AFTER}: {error.message}")
+        if not batch.in_hand and not batch.admission.undecided:
+            batch.end(error)
+    except Exception as error:  # noqa: BLE001  a fault of ours: nobody would let anything in any more
+        batch.end(AssetmillError(f"{NOT_LOOKED_AFTER}: unexpected {type(error).__name__}: {error}"))
 
 
 async def _look(batch: Batch) -> None:
@@ -106,7 +116,7 @@ async def _look(batch: Batch) -> None:
     room = max(_fitting(batch, standings) - admission.undecided, 0)
     if not room and not admission.undecided and not batch.in_hand:
         refused, purse.refused = purse.refused, None
-        if refused is not None and await _held_for_good(batch):
+        if refused is not None and await _held_for_good(batch, standings):
             batch.end(_held_by_nobody(refused))
             return
         room = 1
@@ -119,27 +129,43 @@ def _fitting(batch: Batch, standings: Sequence[Standing]) -> int:
     return min(int(one.left_usd / need) for one in standings) if need else batch.admission.full
 
 
-async def _held_for_good(batch: Batch) -> bool:
+async def _held_for_good(batch: Batch, standings: Sequence[Standing]) -> bool:
     """Whether no reservation that is in the way will come free: those who hold them are asked for first, then the sums.
 
     What was settled in between is in the sums, so that an end of somebody else's job is never mistaken for a dead one.
     """
-    if await _somebody_frees(batch):
+    full = {(one.budget.kind, one.budget.of) for one in standings if one.left_usd < batch.purse.need}
+    if await _somebody_frees(batch, full):
         return False
     standings = await standings_of(batch)
     return not _fitting(batch, standings) and any(one.reserved_usd for one in standings)
 
 
-async def _somebody_frees(batch: Batch) -> bool:
-    """Whether reservations of others may come free: those of killed runs are settled here, those of the living wait."""
+async def _somebody_frees(batch: Batch, full: Collection[tuple[Kind, str]]) -> bool:
+    """Whether reservations may come free: those of killed runs are settled here, those of living ones are waited for.
+
+    Args:
+        batch: the run.
+        full: budgets without room; what counts against others frees nothing.
+    """
     if await settle_strays(batch):
         return True
     now = batch.clock.now()
-    for one in await asyncio.to_thread(batch.ledger.open_attempts):
-        held = one.owner is not None and one.claimed_until is not None and one.claimed_until > now
-        if held and not one.draft and not is_gone(one.owner_place):
-            return True
-    return False
+    attempts = await asyncio.to_thread(batch.ledger.open_attempts)
+    return any(_looked_after(batch, one, now) and _counts_against(one, full) for one in attempts)
+
+
+def _looked_after(batch: Batch, attempt: OpenAttempt, now: datetime) -> bool:
+    """Whether somebody will bring an attempt to its end; one that a fault has left to this run is nobody's."""
+    if attempt.owner is None or attempt.claimed_until is None or attempt.claimed_until <= now:
+        return False
+    left = attempt.owner == batch.owner.id and attempt.attempt_id not in batch.in_hand
+    return not left and not attempt.draft and not is_gone(attempt.owner_place)
+
+
+def _counts_against(attempt: OpenAttempt, full: Collection[tuple[Kind, str]]) -> bool:
+    theirs = budgets_of(EVERY_KIND, run_id=attempt.run_id, game=attempt.game, at=attempt.intended_at)
+    return any((budget.kind, budget.of) in full for budget in theirs)
 
 
 def _held_by_nobody(refused: BudgetTaken) -> BudgetExceeded:
@@ -184,4 +210,4 @@ async def _last_words(batch: Batch) -> None:
             if reached and ended is not None and await _first_told(batch, one, REACHED):
                 _tell(batch, Warned(one.budget, REACHED, ended.message))
     except AssetmillError as error:
-        batch.progress.say(f"the budgets could not be looked after: {error.message}")
+        batch.progress.say(f"{NOT_LOOKED_AFTER}: {error.message}")

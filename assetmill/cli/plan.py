@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from assetmill.batch.prepare import Request, plan_only
+from assetmill.batch.prepare import Request, budget_outlook, plan_only
 from assetmill.cli.outcome import many, print_json
+from assetmill.clock import Clock
 from assetmill.money import Cost, usd
 from assetmill.planning.choices import Choice, gpu_words
 from assetmill.planning.plan import Plan, PlanItem, State
@@ -27,11 +28,16 @@ COLOURS = {State.CACHED: "dim", State.NEW: "green", State.CHANGED: "yellow", Sta
 
 def show_plan(request: Request, *, as_json: bool) -> int:
     """Print a plan; a blocked picture is no error here."""
-    plan = plan_only(load_settings(), request)
+    settings = load_settings()
+    plan = plan_only(settings, request)
+    budget = budget_outlook(settings, request, plan, Clock().now()).words
     if as_json:
-        print_json(plan_document(plan))
+        print_json(plan_document(plan) | {"budget": budget or None})
     else:
-        print_plan(plan, Console(highlight=False))
+        console = Console(highlight=False)
+        print_plan(plan, console)
+        if budget:
+            console.print(f"[yellow]{escape(budget)}[/]", soft_wrap=True)
     return 0
 
 

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -300,3 +301,49 @@ async def test_a_job_of_a_killed_run_at_the_endpoint_is_settled_and_what_it_held
         connection.execute(update(attempts).values(reserved_usd=MUCH - paid.need / 2))
     report = await paid.run(2)
     assert (report.exit_code, report.collected, report.cached, report.generated) == (0, 1, 1, 1)
+
+
+class Faulty(Steps):
+    """A step that breaks when its first picture is out: its row stays open, in the name of the run."""
+
+    def __init__(self, reserved: Decimal, url: str) -> None:
+        self._reserved: Decimal | None = reserved
+        self._url = url
+
+    async def generate(self, batch: Any, item: Any, entry: Any) -> Any:
+        if self._reserved is None:
+            return await super().generate(batch, item, entry)
+        reserved, self._reserved = self._reserved, None
+        now = batch.clock.now()
+        left = replace(intent("left", reserved, now, self._url), run_id=batch.run_id)
+        await asyncio.to_thread(batch.ledger.intend, left, batch.owner.claim(now))
+        raise RuntimeError("a fault")
+
+
+@pytest.mark.parametrize("neighbour", (False, True))
+async def test_a_run_does_not_wait_for_what_a_fault_has_left_to_itself_nor_for_other_budgets(paid, neighbour):
+    url = "https://api.example/v2/ep"
+    if neighbour:  # of the same game, and none of this run's business: only the run has a budget
+        paid.somebody_has_out(MUCH, datetime.now(UTC) + timedelta(hours=1), url)
+    async with asyncio.timeout(30):
+        report = await paid.run(2, MUCH, Faulty(MUCH - paid.need / 2, url))
+    assert (report.exit_code, report.generated, paid.executed) == (3, 0, 0)
+    assert "nobody looks after the jobs that are out" in report.stopped
+
+
+async def test_a_fault_in_looking_after_the_budgets_ends_the_run_instead_of_holding_it_for_ever(paid):
+    paid.limited(GAME=MUCH)
+    await paid.run(1)
+    paid.make_dear(MUCH * Decimal("0.6"))
+
+    def breaks(_warned: Any) -> None:
+        raise RuntimeError("nobody listens")
+
+    async with (
+        asyncio.timeout(30),
+        open_batch(paid.settings, paid.request(2), paid.clock, paid.clock.new_id()) as batch,
+    ):
+        batch.purse.told = breaks
+        report, _ = await run_batch(batch, ALL, "main", Steps())
+    assert (report.exit_code, report.generated, report.cached) == (1, 0, 1)
+    assert "nobody listens" in report.stopped

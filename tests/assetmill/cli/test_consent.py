@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from assetmill.batch.prepare import Request, plan_only
+from assetmill.cli.plan import show_plan
 from assetmill.cli.run import ask_consent
 from assetmill.errors import ConsentMissing
 from assetmill.settings import Settings
@@ -75,3 +77,24 @@ def test_without_a_terminal_a_yes_or_a_budget_is_enough(monkeypatch, plans, give
 @pytest.mark.parametrize("terminal", (False, True))
 def test_drafts_never_ask(monkeypatch, plans, terminal):
     assert Desk(monkeypatch, terminal=terminal).ask(plans("draft")) == ""
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    (("0.0001", "the run's budget of $0.0001 is reached"), ("1000", None)),
+)
+def test_a_plan_says_what_its_budgets_leave_of_it_and_asks_no_network(
+    tmp_path, plans, monkeypatch, capsys, budget, words
+):
+    plans()
+    for name, value in {
+        "ASSETMILL_HOME": str(tmp_path / "out"), "ASSETMILL_GPU_POOL": "ADA_24", "ASSETMILL_RUN_BUDGET_USD": budget,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    request = Request(tmp_path / "tiny.yaml", PAID)
+    assert show_plan(request, as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)["budget"]
+    assert (told is None) if words is None else words in told
+    show_plan(request, as_json=False)
+    assert ("budget" in capsys.readouterr().out) is (words is not None)

@@ -116,7 +116,7 @@ def test_without_an_amount_the_upper_bound_of_the_plan_is_the_budget_and_holds_o
 def test_an_amount_that_no_job_fits_into_is_refused(studio, awaiting):
     aside = studio.desk().get(awaiting).plan.aside_usd
     little = aside - Decimal("0.000001")
-    with pytest.raises(UsageError, match="set aside: the run would not begin|not all of it could be made"):
+    with pytest.raises(UsageError, match=r"set aside: the run would not begin|not all of it could be made"):
         studio.desk().approve(awaiting, by="Ben", amount_usd=little)
     assert studio.desk().approve(awaiting, by="Ben", amount_usd=aside * 20).state is State.APPROVED
 
