@@ -27,6 +27,7 @@ from assetmill.settings import Settings, load_settings
 from assetmill.submissions.desk import Desk, open_desk
 from assetmill.submissions.office import LEASE_S
 from assetmill.submissions.records import FlowRun, Record, State
+from assetmill.submissions.running import left_of_budget
 from flows.approval import ask, deployed, form_for
 from flows.generate_batch import generate_batch
 from flows.showing import Log
@@ -132,11 +133,12 @@ async def _run(case: Case, record: Record) -> Record:
     if record.state.final:
         return record
     case.log.info("begins, for the %s. time", record.beginnings)
+    left_usd = await asyncio.to_thread(left_of_budget, case.settings, record)
     async with _alive(case, record):
         state: RunState[Any] = await generate_batch(
             record.manifest,
             provider=record.provider,
-            budget_usd=None if record.budget_usd is None else float(record.budget_usd),
+            budget_usd=None if left_usd is None else float(left_usd),
             source=record.name,
             run_id=record.run_ids[-1],
             return_state=True,

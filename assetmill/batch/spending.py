@@ -130,29 +130,30 @@ def _fitting(batch: Batch, standings: Sequence[Standing]) -> int:
 
 
 async def _held_for_good(batch: Batch, standings: Sequence[Standing]) -> bool:
-    """Whether no reservation that is in the way will come free: those who hold them are asked for first, then the sums.
+    """Whether no reservation that is in the way will come free; those of killed runs at this endpoint are settled here.
 
-    What was settled in between is in the sums, so that an end of somebody else's job is never mistaken for a dead one.
+    The sums are read between two looks at who is out, and count only where both have seen the same: a job that somebody
+    else has begun or ended meanwhile is never mistaken for a dead one.
     """
     full = {(one.budget.kind, one.budget.of) for one in standings if one.left_usd < batch.purse.need}
-    if await _somebody_frees(batch, full):
+    if await settle_strays(batch):
         return False
+    before = await _in_the_way(batch, full)
     standings = await standings_of(batch)
-    return not _fitting(batch, standings) and any(one.reserved_usd for one in standings)
+    unchanged = before == await _in_the_way(batch, full)
+    held = not _fitting(batch, standings) and any(one.reserved_usd for one in standings)
+    return held and unchanged and not any(before.values())
 
 
-async def _somebody_frees(batch: Batch, full: Collection[tuple[Kind, str]]) -> bool:
-    """Whether reservations may come free: those of killed runs are settled here, those of living ones are waited for.
+async def _in_the_way(batch: Batch, full: Collection[tuple[Kind, str]]) -> dict[str, bool]:
+    """Attempts that are open, and whether somebody looks after each.
 
     Args:
         batch: the run.
         full: budgets without room; what counts against others frees nothing.
     """
-    if await settle_strays(batch):
-        return True
-    now = batch.clock.now()
-    attempts = await asyncio.to_thread(batch.ledger.open_attempts)
-    return any(_looked_after(batch, one, now) and _counts_against(one, full) for one in attempts)
+    now, found = batch.clock.now(), await asyncio.to_thread(batch.ledger.open_attempts)
+    return {one.attempt_id: _looked_after(batch, one, now) for one in found if _counts_against(one, full)}
 
 
 def _looked_after(batch: Batch, attempt: OpenAttempt, now: datetime) -> bool:

@@ -105,4 +105,4 @@ def _hour(price: Price) -> Decimal | None:
 
 def _amount(amount: Decimal | None) -> str | None:
     """An amount as it is, without trailing zeros or an exponent."""
-    return None if amount is None else f"{amount:f}".rstrip("0").rstrip(".")
+    return None if amount is None else f"{amount.normalize():f}"

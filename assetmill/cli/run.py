@@ -51,7 +51,8 @@ def run_manifest(name: str, request: Request, *, yes: bool, as_json: bool) -> in
 
 def _run(settings: Settings, request: Request, *, yes: bool, as_json: bool) -> int:
     plan = plan_only(settings, request)
-    note = budget_outlook(settings, request, plan, Clock().now()).check()
+    outlook = budget_outlook(settings, request, plan, Clock().now())
+    note = outlook.words if plan.endpoint.usd_per_s is None else outlook.check()  # the endpoint may tell a price
     # A manifest's own budget agrees to nothing: whoever runs it has not said anything.
     budgeted = request.budget_usd is not None or settings.run_budget_usd is not None
     ask_consent(plan, yes=yes, budgeted=budgeted, note=note, console=ERR)

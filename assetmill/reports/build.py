@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from assetmill.ledger import EVERYTHING, Ledger, RowFilter
 from assetmill.reports.against_scenario import comparison
@@ -21,7 +22,14 @@ from assetmill.reports.migration import migration_table, scenario_table
 from assetmill.reports.occupancy import occupancy_table
 from assetmill.reports.reconciliation import reconciliation, reconciliation_table
 from assetmill.reports.spans import UTC_NAME, find_zone
-from assetmill.reports.spend import NO_SPEND_LIMITS, SpendLimits, cumulative_table, spend_tables, spent_before
+from assetmill.reports.spend import (
+    NO_SPEND_LIMITS,
+    SpendLimits,
+    cumulative_table,
+    spend_tables,
+    spent_before,
+    spent_of_month,
+)
 from assetmill.reports.spread import cost_distribution, latency_distribution, latency_histogram
 from assetmill.reports.tables import TABLES, Cell, CostReport, ReportTable, make_table
 
@@ -69,7 +77,7 @@ def build_report(
         cost_distribution(attempts),
         latency_distribution(attempts, prepared),
         latency_histogram(attempts),
-        cumulative_table(attempts, spent_before(ledger, where), limits, timezone, whole=_whole(where)),
+        _cumulative(ledger, where, attempts, limits, zone),
         occupancy_table(ledger, where, zone),
         losses_table(attempts, jobless_time(ledger, where)),
         scenario_table(attempts, compared),
@@ -85,6 +93,16 @@ def build_report(
         made_at=made_at.astimezone(zone),
         tables=_in_order({table.id: table for table in made}),
     )
+
+
+def _cumulative(
+    ledger: Ledger, where: RowFilter, attempts: Attempts, limits: SpendLimits, zone: ZoneInfo
+) -> ReportTable:
+    """What was spent so far, with what had been spent before the report begins."""
+    whole = _whole(where)
+    of_month = spent_of_month(ledger, where, zone) if whole and limits.month_usd is not None else {}
+    before = spent_before(ledger, where)
+    return cumulative_table(attempts, before, limits, zone.key, whole=whole, of_month=of_month)
 
 
 def title_of(where: RowFilter) -> str:

@@ -9,11 +9,10 @@ the usual execution of the same workflow on the same GPU is taken for it. Paid a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from assetmill.ledger import Ledger, RowFilter, Status
+from assetmill.ledger import Ledger, RowFilter, Status, WorkerLife
 from assetmill.reports.columns import FAILURES, Attempts
 from assetmill.reports.measures import Ranked, group, usd_of
 from assetmill.reports.run_costs import had_a_job, jobless_cost
@@ -44,12 +43,12 @@ WHOLE_ONLY: Final = " Workers that got no job belong to no game and no run: they
 UNPRICED: Final = " Seconds at a price that nobody knows are in the time, and not in the estimate."
 
 
-def losses_table(attempts: Attempts, jobless: tuple[float, Decimal] | None) -> ReportTable:
+def losses_table(attempts: Attempts, jobless: tuple[float, Decimal | None] | None) -> ReportTable:
     """Time and money by what they were spent on.
 
     Args:
         attempts: read with `workflow` and `gpu`.
-        jobless: seconds and dollars of workers that got no job; None where that cannot be said.
+        jobless: seconds and dollars of workers that got no job, as `jobless_time` tells them.
     """
     import numpy as np
 
@@ -57,7 +56,8 @@ def losses_table(attempts: Attempts, jobless: tuple[float, Decimal] | None) -> R
     by_time = counted & (np.isnan(attempts.steps["cost_low_usd"]) | ~np.isnan(attempts.price))
     seconds = {name: np.where(by_time, values, 0) for name, values in _seconds(attempts).items()}
     steps = _steps(attempts, seconds, counted)
-    sums = {name: (float(seconds[name].sum()), usd_of(round(float(steps[name].sum())))) for name in seconds}
+    known = ~np.isnan(attempts.steps["cost_estimate_usd"])
+    sums = {name: (float(seconds[name].sum()), _sum(steps[name], seconds[name], known)) for name in seconds}
     if jobless is not None:
         sums["jobless"] = jobless
     whole = sum(time for time, _ in sums.values())
@@ -66,8 +66,14 @@ def losses_table(attempts: Attempts, jobless: tuple[float, Decimal] | None) -> R
         for what, words in WHAT.items()
         if what in sums
     ]
-    unpriced = bool(np.any(by_time & np.isnan(attempts.steps["cost_estimate_usd"])))
+    unpriced = bool(np.any(by_time & ~known)) or (jobless is not None and jobless[1] is None)
     return make_table("losses", rows, NOTE + ("" if jobless is not None else WHOLE_ONLY) + UNPRICED * unpriced)
+
+
+def _sum(steps: Floats, seconds: Floats, known: Bools) -> Decimal | None:
+    """Dollars of a line; None where there is time in it and nobody knows a price of any of it."""
+    unknown = bool(seconds[~known].any()) and not seconds[known].any() and not steps.any()
+    return None if unknown else usd_of(round(float(steps.sum())))
 
 
 def _seconds(attempts: Attempts) -> dict[str, Floats]:
@@ -118,22 +124,32 @@ def _steps(attempts: Attempts, seconds: Mapping[str, Floats], counted: Bools) ->
     return steps
 
 
-def jobless_time(ledger: Ledger, where: RowFilter) -> tuple[float, Decimal] | None:
-    """Seconds and dollars of workers that got no job; None of a report that is about one game or run.
+def jobless_time(ledger: Ledger, where: RowFilter) -> tuple[float, Decimal | None] | None:
+    """Seconds and dollars of workers that got no job, dollars None where none of them has a price.
+
+    A worker is paid for longer than it was seen: its seconds are those that its estimate is of.
+
+    Returns:
+        None of a report that is about one game or run.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     if where.game is not None or where.run_id is not None:
         return None
-    seconds, usd = 0.0, Decimal(0)
-    for life, had_jobs in ledger.perhaps_jobless(where.since, where.until):
-        if had_jobs and had_a_job(ledger, life):
-            continue
-        usd += jobless_cost(life).estimate or 0
-        seconds += _lasted_s(life.up_since or life.first_seen_at, life.last_seen_at)
-    return seconds, usd
+    lives = [
+        life
+        for life, had_jobs in ledger.perhaps_jobless(where.since, where.until)
+        if not had_jobs or not had_a_job(ledger, life)
+    ]
+    costs = [jobless_cost(life).estimate for life in lives]
+    known = [cost for cost in costs if cost is not None]
+    seconds = sum(_paid_s(life, cost) for life, cost in zip(lives, costs, strict=True))
+    return seconds, sum(known, Decimal(0)) if known or not lives else None
 
 
-def _lasted_s(began: datetime, ended: datetime) -> float:
-    return max(0.0, (ended - began).total_seconds())
+def _paid_s(life: WorkerLife, cost: Decimal | None) -> float:
+    """What a worker was paid for; as long as it was seen, where nobody knows its price."""
+    if cost and life.price_per_s_usd:
+        return float(cost / life.price_per_s_usd)
+    return max(0.0, (life.last_seen_at - (life.up_since or life.first_seen_at)).total_seconds())

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
 from assetmill.ledger import Ledger, RowFilter
@@ -56,6 +58,7 @@ class SpendLimits:
 
 
 NO_SPEND_LIMITS: Final = SpendLimits()
+NOTHING_BEFORE: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
 
 def calendar_unit(attempts: Attempts) -> str:
@@ -93,7 +96,13 @@ def _rows(attempts: Attempts, prepared: Prepared, groups: Groups) -> list[list[C
 
 
 def cumulative_table(
-    attempts: Attempts, before: Mapping[str, Decimal], limits: SpendLimits, zone: str, *, whole: bool
+    attempts: Attempts,
+    before: Mapping[str, Decimal],
+    limits: SpendLimits,
+    zone: str,
+    *,
+    whole: bool,
+    of_month: Mapping[str, Decimal] = NOTHING_BEFORE,
 ) -> ReportTable:
     """What has been spent so far, day by day, of all games, of each, and of each month that has a budget.
 
@@ -103,6 +112,7 @@ def cumulative_table(
         limits: budgets.
         zone: name of the zone of the days.
         whole: whether the report is of all games and runs; if not, no month can be held against its budget.
+        of_month: what had been spent of the month in which the report begins; its budget counts that as well.
     """
     unit = calendar_unit(attempts)
     games = _spent(attempts, unit, "game")
@@ -115,8 +125,8 @@ def cumulative_table(
         rows += _adding_up(game, games.get(game, {}), before.get(game, Decimal(0)), limits.game_usd)
     if whole and limits.month_usd is not None and unit == "day":
         for month in sorted({day[:7] for day in total}):
-            of_month = {day: amount for day, amount in total.items() if day.startswith(month)}
-            rows += _adding_up(month, of_month, Decimal(0), limits.month_usd)
+            days = {day: amount for day, amount in total.items() if day.startswith(month)}
+            rows += _adding_up(month, days, of_month.get(month, Decimal(0)), limits.month_usd)
     note = f"Estimated cost of paid attempts. {DAYS_ARE[unit].format(zone=zone)}"
     note += " What was spent before the report begins is in what was spent so far." if before else ""
     return make_table("cumulative", rows, note)
@@ -141,17 +151,32 @@ def _adding_up(
         yield scope, day, spent[day], so_far, budget
 
 
-def spent_before(ledger: Ledger, where: RowFilter) -> dict[str, Decimal]:
-    """What each game had spent before a report begins, as far as it is known.
+def spent_before(ledger: Ledger, where: RowFilter, since: datetime | None = None) -> dict[str, Decimal]:
+    """What each game had spent before a report begins, and after `since`, as far as it is known.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     if where.since is None:
         return {}
-    earlier = RowFilter(game=where.game, run_id=where.run_id, until=where.since)
+    earlier = RowFilter(game=where.game, run_id=where.run_id, since=since, until=where.since)
     attempts = read_attempts(ledger, earlier, ("game",))
     groups = group(attempts, ("game", "draft"))
     said = zip(groups.keys, measure(attempts, groups, ("cost_estimate_usd",)), strict=True)
     spent = {game: figures["cost_estimate_usd"] for (game, draft), figures in said if not draft}
     return {game: amount for game, amount in spent.items() if amount is not None}
+
+
+def spent_of_month(ledger: Ledger, where: RowFilter, zone: tzinfo) -> dict[str, Decimal]:
+    """What had been spent of the month in which a report begins, before it: month -> dollars; nothing on its first day.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    if where.since is None:
+        return {}
+    begins = where.since.astimezone(zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if begins >= where.since:
+        return {}
+    spent = spent_before(ledger, where, begins)
+    return {f"{begins:%Y-%m}": sum(spent.values(), Decimal(0))}

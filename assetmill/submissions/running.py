@@ -101,15 +101,34 @@ def _dearest(costs: tuple[AssetCost, ...]) -> tuple[AssetCost, ...]:
     return tuple(ranked[:_MAX_COSTS])
 
 
-def asset_costs(settings: Settings, run_ids: Collection[str]) -> tuple[AssetCost, ...]:
-    """What each asset cost in some runs, in the order in which they were sent; nothing where the books are away."""
+def left_of_budget(settings: Settings, now: Record) -> Decimal | None:
+    """What the newest run of a record may cost: the agreed amount, less what those before it have cost.
+
+    Their jobs that are still open are not in it: the newest run collects them, and does not pay for them again.
+
+    Returns:
+        US dollars; None where no amount was agreed to.
+    """
+    if now.budget_usd is None:
+        return None
+    spent = [row["cost_estimate_usd"] or Decimal(0) for row in _attempts(settings, now.run_ids[:-1])]
+    return max(now.budget_usd - sum(spent, Decimal(0)), Decimal(0))
+
+
+def _attempts(settings: Settings, run_ids: Collection[str]) -> list[dict[str, Any]]:
+    """Attempts of some runs; none where the books are away."""
     from assetmill.ledger import Ledger, RowFilter  # noqa: PLC0415  handing in and listing need no database library
 
     try:
         with Ledger.open(settings.ledger_url) as ledger:
-            rows = [row for run_id in sorted(run_ids) for row in ledger.rows(RowFilter(run_id=run_id), _COLUMNS)]
+            return [row for run_id in sorted(run_ids) for row in ledger.rows(RowFilter(run_id=run_id), _COLUMNS)]
     except LedgerError:
-        return ()
+        return []
+
+
+def asset_costs(settings: Settings, run_ids: Collection[str]) -> tuple[AssetCost, ...]:
+    """What each asset cost in some runs, in the order in which they were sent; nothing where the books are away."""
+    rows = _attempts(settings, run_ids)
     attempts: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         attempts.setdefault((row["asset_id"], row["asset_type"]), []).append(row)

@@ -315,7 +315,7 @@ class Faulty(Steps):
             return await super().generate(batch, item, entry)
         reserved, self._reserved = self._reserved, None
         now = batch.clock.now()
-        left = replace(intent("left", reserved, now, self._url), run_id=batch.run_id)
+        left = replace(intent("left", reserved, now, self._url), run_id=batch.run_id, fingerprint="e" * 64)
         await asyncio.to_thread(batch.ledger.intend, left, batch.owner.claim(now))
         raise RuntimeError("a fault")
 

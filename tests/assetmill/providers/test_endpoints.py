@@ -154,6 +154,13 @@ def test_keys_never_travel_in_the_clear(settings, variable):
         resolve_endpoint(settings(**{variable: "http://example.invalid/v2"}, **RUNPOD), "runpod")
 
 
+def test_an_address_with_a_password_is_refused_and_not_repeated(settings):
+    made = settings(RUNPOD_MANAGEMENT_URL="https://me:pass-word@api.example/v2", **RUNPOD)
+    with pytest.raises(UsageError, match="RUNPOD_MANAGEMENT_URL has a user or password") as caught:
+        resolve_endpoint(made, "runpod")
+    assert "pass-word" not in str(caught.value) + caught.value.hint
+
+
 def test_a_draft_that_has_ended_is_still_a_draft_endpoint(settings):
     endpoint = endpoint_of(settings(), "http://127.0.0.1:8000/v2/draft")
     assert endpoint.draft

@@ -7,19 +7,22 @@ import statistics
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from assetmill.ledger import Ledger, RowFilter
 from assetmill.ledger.tables import workers
 from assetmill.reports.build import build_report
-from assetmill.reports.columns import DIMENSIONS
+from assetmill.reports.columns import DIMENSIONS, read_attempts
 from assetmill.reports.cost import grouped
+from assetmill.reports.losses import losses_table
 from assetmill.reports.measures import PARTS
 from assetmill.reports.run_costs import jobless_cost
 from assetmill.reports.spend import SpendLimits
@@ -195,6 +198,15 @@ def test_the_money_goes_somewhere_to_the_last_digit_and_every_second_is_in_one_l
     assert lines["failed"]["seconds"] == pytest.approx(sum(known(failed, "execution_ms")) / 1000)
 
 
+def test_time_that_nobody_knows_a_price_of_has_an_unknown_cost_and_not_none(ledger):
+    attempts = read_attempts(ledger, RowFilter(), DIMENSIONS)
+    unknown = np.full(attempts.count, np.nan)
+    bare = replace(attempts, steps=dict.fromkeys(attempts.steps, unknown), price=unknown)
+    lines = losses_table(bare, (12.0, None)).records()
+    assert {line["what"] for line in lines if line["seconds"]} == {line["what"] for line in lines}
+    assert [line["cost_usd"] for line in lines] == [None] * len(lines)
+
+
 def test_model_load_is_what_a_first_execution_took_beyond_the_usual_one(report, rows):
     usual: dict[tuple[str, str], list[int]] = defaultdict(list)
     pictures = [row for row in paid(rows) if row["status"] in ("kept", "rejected") and row["units"] is None]
@@ -216,8 +228,9 @@ def test_workers_that_got_no_job_are_counted_apart_and_only_where_all_games_are(
     spare = [life for life in ledger.workers.lives() if (life.endpoint_url, life.worker_id) not in jobs]
     assert {life.worker_id for life in spare} == {"spare-0", "spare-7"}
     (line,) = [line for line in report.tables["losses"].records() if line["what"] == "jobless"]
-    assert line["seconds"] == pytest.approx(30 + 37)
     assert line["cost_usd"] == sum(jobless_cost(life).estimate or 0 for life in spare) > 0
+    assert {life.price_per_s_usd for life in spare} == {spare[0].price_per_s_usd}
+    assert line["seconds"] == pytest.approx(float(line["cost_usd"] / spare[0].price_per_s_usd)), "the same seconds"
     one_game = build_report(ledger, RowFilter(game="cloud-hop"), made_at=NOW)
     assert "jobless" not in {line["what"] for line in one_game.tables["losses"].records()}
     assert one_game.tables["reconciliation"].rows == ()
@@ -258,8 +271,9 @@ def test_what_was_spent_so_far_ends_at_the_sum_and_stands_against_budgets(ledger
         assert (last[month]["cumulative_usd"], last[month]["budget_usd"]) == (spent, Decimal(5))
     half = NOW - timedelta(days=25)
     later = build_report(ledger, RowFilter(since=half), made_at=NOW, limits=limits).tables["cumulative"].records()
-    games = {line["scope"]: line for line in later if line["scope"] != "2026-10"}
+    games = {line["scope"]: line for line in later}
     assert games["all games"]["cumulative_usd"] == total(paid(rows))
+    assert games["2026-10"]["cumulative_usd"] == last["2026-10"]["cumulative_usd"], "a month is as dear in a part of it"
     assert all(line["day"] >= half.date().isoformat() for line in later)
 
 
