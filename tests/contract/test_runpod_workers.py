@@ -104,7 +104,10 @@ async def test_two_workers_finish_fifty_jobs_and_the_endpoints_times_are_the_han
         assert job["workerId"] == job["output"]["worker"]
         assert 0 <= job["executionTime"] - job["output"]["took_ms"] <= SLACK_MS
         taken_s = sent[job_id] + job["delayTime"] / 1000
-        assert -50 <= (job["output"]["began_s"] - taken_s) * 1000 <= SLACK_MS  # 50 ms: `sent` is noted after the answer
+        early_ms = (
+            taken_s - job["output"]["began_s"]
+        ) * 1000  # `sent` is noted after the answer, on a busy machine late
+        assert -SLACK_MS <= early_ms <= 500
     assert_apart(ended)
     shares = Counter(job["workerId"] for job in ended.values())
     assert shares.keys() == {"sdk-1", "sdk-2"}

@@ -21,6 +21,7 @@ import httpx
 
 from assetmill.errors import NotDelivered, ProviderRefused, UsageError
 from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.runpod.management import bearer
 
 HOUR: Final = timedelta(hours=1)
 MOST_HOURS: Final = 31 * 24
@@ -82,7 +83,7 @@ async def billed_hours(
 
 
 async def _ask(client: httpx.AsyncClient, endpoint: Endpoint, since: datetime, until: datetime) -> Mapping[str, Any]:
-    key = endpoint.key.get_secret_value() if endpoint.key else None
+    headers = bearer(endpoint.key)
     try:
         response = await client.get(
             f"{endpoint.management_url}/billing/serverless",
@@ -92,7 +93,7 @@ async def _ask(client: httpx.AsyncClient, endpoint: Endpoint, since: datetime, u
                 "startTime": _stamp(since),
                 "endTime": _stamp(until),
             },
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=headers,
             timeout=ANSWERS_S,
             follow_redirects=False,
         )

@@ -20,7 +20,7 @@ from assetmill.errors import NotDelivered, ProviderRefused
 from assetmill.money.kept import Catalog, Listing
 from assetmill.providers.runpod.api import ASIDE_S, json_object
 from assetmill.providers.runpod.failures import one_line
-from assetmill.providers.runpod.management import part
+from assetmill.providers.runpod.management import bearer, part
 
 MOST_MODELS = 1000
 MOST_USD_PER_HOUR = 1000.0
@@ -39,7 +39,7 @@ async def fetch_catalog(address: str, key: SecretStr | None, clock: Clock) -> Ca
         ProviderRefused: it does not take the key, or there is none for it.
         NotDelivered: no answer, or none that lists GPUs.
     """
-    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    headers = bearer(key)
     url = f"{address}/catalog/gpus"
     try:
         async with httpx.AsyncClient(follow_redirects=False, timeout=ASIDE_S) as client:

@@ -10,9 +10,27 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
+from assetmill.errors import ProviderRefused
 from assetmill.providers.endpoints import Endpoint
 from assetmill.providers.runpod.api import ASIDE_S, json_object
+
+
+def bearer(key: SecretStr | None) -> dict[str, str]:
+    """The header that carries a key; none without one.
+
+    Raises:
+        ProviderRefused: no header can hold the key, which is not repeated.
+    """
+    if key is None:
+        return {}
+    try:
+        key.get_secret_value().encode("ascii")
+    except UnicodeEncodeError:
+        words = "the key has a character that no key has"
+        raise ProviderRefused(words, hint="copy RUNPOD_API_KEY once more from RunPod's console") from None
+    return {"Authorization": f"Bearer {key.get_secret_value()}"}
 
 
 async def ask(client: httpx.AsyncClient, endpoint: Endpoint, path: str = "") -> Mapping[str, Any]:
@@ -25,12 +43,10 @@ async def ask(client: httpx.AsyncClient, endpoint: Endpoint, path: str = "") -> 
     """
     if not endpoint.management_url or not endpoint.id:
         return {}
-    key = endpoint.key.get_secret_value() if endpoint.key else None
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
     url = f"{endpoint.management_url}/serverless/{endpoint.id}{path}"
     try:
-        response = await client.get(url, headers=headers, timeout=ASIDE_S, follow_redirects=False)
-    except httpx.HTTPError:
+        response = await client.get(url, headers=bearer(endpoint.key), timeout=ASIDE_S, follow_redirects=False)
+    except (httpx.HTTPError, ProviderRefused):
         return {}
     return (json_object(response) or {}) if response.is_success else {}
 

@@ -61,6 +61,7 @@ def told(done) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.timeout(600)  # Prefect and SeaweedFS start for it
 def test_a_studio_moves_from_a_folder_into_a_bucket_and_nothing_is_made_again(
     program, prefect_tables, tmp_path, folder, seaweedfs
 ):
