@@ -1,6 +1,6 @@
 """Reporting on 100,000 attempts, from the open ledger to the bytes that are written.
 
-The limit is 2 s; a workbook, which pandas and XlsxWriter write cell by cell, may take 6 s.
+The limit is 2 s; a workbook, which pandas and XlsxWriter write cell by cell, may take 10 s.
 
     python bench/report_100k.py            prints the figures; exit code 1 if the limit is broken
     python bench/report_100k.py --ledger URL    on a ledger that is there already
@@ -25,7 +25,7 @@ from pathlib import Path
 ROWS = 100_000
 RUNS = 5
 LIMIT_S = 2.0
-LIMITS_S = {"xlsx": 6.0}
+LIMITS_S = {"xlsx": 10.0}
 ROOT = Path(__file__).resolve().parent.parent
 FORMATS = ("table", "csv", "json", "parquet", "xlsx", "html")
 
