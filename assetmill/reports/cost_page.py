@@ -9,19 +9,16 @@ same bytes.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import resources
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from assetmill.reports.cost_cells import NONE, cell_text
+from assetmill.reports.inlined import csp_source, inline_script, resource, script_json
 from assetmill.reports.tables import Cell, Column, CostReport, ReportTable, json_document
 
 _SCRIPTS = ("cost_words.js", "cost_charts.js", "cost_timeline.js", "cost_page.js")
@@ -111,9 +108,9 @@ def render_cost_page(report: CostReport) -> str:
     `json_document` writes them, in the page's JSON element `report`.
     """
     zone = ZoneInfo(report.timezone)
-    library, script, style = _resource(_LIBRARY), _inline_script(), _resource("cost_page.css")
+    library, script, style = resource(_LIBRARY), inline_script(_SCRIPTS), resource("cost_page.css")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    html = environment.from_string(_resource("cost_page.html.j2")).render(
+    html = environment.from_string(resource("cost_page.html.j2")).render(
         report=report,
         period=_period(report, zone),
         made_at=f"{report.made_at.astimezone(zone):%Y-%m-%d %H:%M}",
@@ -125,35 +122,14 @@ def render_cost_page(report: CostReport) -> str:
         open_rows=OPEN_ROWS,
         head=_head,
         body=lambda table: _body(table, zone),
-        data=_script_json(json_document(report)),
+        data=script_json(json_document(report)),
         library=library,
         script=script,
         style=style,
-        script_sources=f"{_csp_source(library)} {_csp_source(script)}",
-        style_source=_csp_source(style),
+        script_sources=f"{csp_source(library)} {csp_source(script)}",
+        style_source=csp_source(style),
     )
     return html.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair has no UTF-8 form
-
-
-def _resource(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _inline_script() -> str:
-    body = "\n".join(_resource(name) for name in _SCRIPTS)
-    return f'(() => {{\n"use strict";\n{body}}})();\n'
-
-
-def _csp_source(text: str) -> str:
-    """Content-Security-Policy source that allows exactly this inline text, and no injected one."""
-    digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-    return f"'sha256-{digest}'"
-
-
-def _script_json(value: object) -> str:
-    """JSON that cannot end or comment out the script element around it, whatever the strings hold."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _period(report: CostReport, zone: ZoneInfo) -> str:

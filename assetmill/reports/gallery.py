@@ -9,19 +9,16 @@ gives the same bytes.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from importlib import resources
 from typing import Any, Literal, get_args
 
 from jinja2 import Environment, StrictUndefined
 
 from assetmill.errors import UsageError
+from assetmill.reports.inlined import csp_source, inline_script, resource, script_json
 
 State = Literal["new", "cached", "refinished", "failed", "blocked"]
 STATES: tuple[State, ...] = get_args(State)
@@ -129,21 +126,21 @@ def render_gallery(page: GalleryPage) -> str:
     """
     for item in page.items:
         _require_relative(item)
-    script = _inline_script()
-    style = _resource("gallery.css")
+    script = inline_script(_SCRIPTS)
+    style = resource("gallery.css")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    html = environment.from_string(_resource("gallery.html.j2")).render(
+    html = environment.from_string(resource("gallery.html.j2")).render(
         page=page,
         cards=[_card(item) for item in page.items],
         types=_counts((item.type for item in page.items), ()),
         states=_counts((item.state for item in page.items), STATES),
         drafts=sum(item.draft for item in page.items),
         problems=sum(item.state in PROBLEM_STATES for item in page.items),
-        data=_script_json([_record(item) for item in page.items]),
+        data=script_json([_record(item) for item in page.items]),
         script=script,
         style=style,
-        script_source=_csp_source(script),
-        style_source=_csp_source(style),
+        script_source=csp_source(script),
+        style_source=csp_source(style),
     )
     # Half a surrogate pair (a worker's error text cut short) has no UTF-8 form and would break the upload.
     return html.encode("utf-8", "replace").decode("utf-8")
@@ -157,31 +154,6 @@ def _require_relative(item: GalleryItem) -> None:
                 f"gallery picture of {item.asset_id!r} has the path {href!r}",
                 hint="give a path relative to the page, such as ../../../blobs/ab/abcd.png",
             )
-
-
-def _resource(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _inline_script() -> str:
-    body = "\n".join(_resource(name) for name in _SCRIPTS)
-    return f'(() => {{\n"use strict";\n{body}}})();\n'
-
-
-def _csp_source(text: str) -> str:
-    """Content-Security-Policy source that allows exactly this inline text, and no injected one."""
-    digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-    return f"'sha256-{digest}'"
-
-
-def _script_json(value: object) -> str:
-    """JSON that cannot end or comment out the script element around it, whatever the strings hold.
-
-    Non-ASCII, and with it U+2028 and U+2029, is escaped by `json`; the three characters that begin
-    markup are escaped here. A JSON parser reads all of them back unchanged.
-    """
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _record(item: GalleryItem) -> dict[str, Any]:

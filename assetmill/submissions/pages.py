@@ -7,8 +7,6 @@ the same record gives the same bytes, whoever writes the page.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import shlex
 from collections.abc import Callable, Mapping
@@ -21,6 +19,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 
 from assetmill.money import usd
+from assetmill.reports.inlined import csp_source
 from assetmill.submissions.keys import page_key
 from assetmill.submissions.records import Record, State
 
@@ -128,7 +127,7 @@ def _linked(key: str | None, link: Link) -> dict[str, str | None] | None:
 
 def _page(view: Mapping[str, Any]) -> bytes:
     style = _resource("page.css")
-    return _template().render(**view, style=style, style_source=_csp_source(style)).encode("utf-8", "replace")
+    return _template().render(**view, style=style, style_source=csp_source(style)).encode("utf-8", "replace")
 
 
 @cache
@@ -141,11 +140,6 @@ def _template() -> Template:
 
 def _resource(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _csp_source(text: str) -> str:
-    """Content-Security-Policy source that allows exactly this inline text."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
