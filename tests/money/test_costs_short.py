@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,21 +16,6 @@ from assetmill.localpod import Faults, Kind, Rule, gpus_named
 
 HERE = Path(__file__).parent
 FIRST, RUNS = 103, 2
-
-
-@pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The proof's own modules by name."""
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(HERE))
-
-    def module(name: str) -> ModuleType:
-        return importlib.import_module(name)
-
-    yield module
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(HERE)):
-            del sys.modules[name]
 
 
 def test_what_the_endpoint_charged_lies_between_what_runs_say_of_themselves() -> None:
