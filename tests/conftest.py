@@ -23,8 +23,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -103,6 +105,24 @@ def seaweedfs_in(folder: Path) -> Iterator[S3Server]:
     with running(command, folder, os.environ | keys) as program:
         wait_until(server.takes_objects, program, folder)
         yield server
+
+
+@pytest.fixture(scope="session")
+def new_intent() -> Callable[..., Any]:
+    """Intents of paid attempts of a run `r`: `new_intent("name", at)`, and any field in place of the usual one."""
+    from assetmill.ledger import Intent  # noqa: PLC0415  only tests with books pay for a database library
+
+    def make(name: str, at: datetime, **fields: Any) -> Intent:
+        usual: dict[str, Any] = {
+            "run_id": "r", "game": "tiny", "pack": "p", "asset_id": name, "asset_type": "entity", "candidate": 0,
+            "try_no": 1, "fingerprint": name, "inputs": {}, "provider": "runpod", "endpoint": "e",
+            "endpoint_url": "https://api.example/v2/e", "gpu": None, "seed": 1, "workflow": "w", "workflow_hash": "h",
+            "width": 8, "height": 8, "expected_outputs": {"image": "p"}, "price_per_s_usd": None, "price_source": "",
+            "draft": False,
+        }  # fmt: skip
+        return Intent(attempt_id=name, intended_at=at, **usual | fields)
+
+    return make
 
 
 @pytest.fixture(scope="session")

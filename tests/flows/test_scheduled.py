@@ -107,49 +107,25 @@ def test_a_night_runs_every_entry_as_a_run_of_its_own_and_one_that_fails_keeps_n
     assert games == ["cloud-hop", "dust"], "one after the other, and nothing was sent over the budget"
 
 
-def spend(ledger: Ledger, name: str, at: datetime, usd: str) -> None:
+def spend(ledger: Ledger, intent: Intent, usd: str) -> None:
     """A paid attempt that was kept."""
-    ledger.intend(
-        Intent(
-            attempt_id=name,
-            run_id="r",
-            game="tiny",
-            pack="p",
-            asset_id=name,
-            asset_type="entity",
-            candidate=0,
-            try_no=1,
-            fingerprint=name,
-            inputs={},
-            provider="runpod",
-            endpoint="e",
-            endpoint_url="https://api.example/v2/e",
-            gpu=None,
-            seed=1,
-            workflow="w",
-            workflow_hash="h",
-            width=8,
-            height=8,
-            expected_outputs={"image": "p"},
-            price_per_s_usd=None,
-            price_source="",
-            draft=False,
-            intended_at=at,
-        )
-    )
+    name, at = intent.attempt_id, intent.intended_at
+    ledger.intend(intent)
     ledger.submitted(name, job_id=name, at=at)
     facts = Facts(worker_id="w", started_at=at, finished_at=at + timedelta(seconds=5), execution_ms=5000)
     ledger.collected(name, outputs=(Output("image", "k", "s", 1, 8, 8),), at=at, facts=facts)
     ledger.settle(name, Settlement(Status.KEPT, at, Cost(Decimal(usd), Decimal(usd), Decimal(usd), "test")))
 
 
-def test_a_cost_report_is_shown_in_prefect_and_kept_in_the_store_for_the_period_that_was_over(terminal, api_url):
+def test_a_cost_report_is_shown_in_prefect_and_kept_in_the_store_for_the_period_that_was_over(
+    terminal, api_url, new_intent
+):
     (terminal.folder / "out").mkdir()
     with Ledger.open(f"sqlite:///{terminal.folder}/out/ledger.db") as ledger:
         ledger.begin_run(Run("r", "tiny", "p", "m.yaml", "runpod", "e", draft=False, started_at=MONDAY))
-        spend(ledger, "in", MONDAY, "1.25")
-        spend(ledger, "after", MONDAY + timedelta(days=7), "7")
-        spend(ledger, "before", MONDAY - timedelta(days=20), "2")
+        spend(ledger, new_intent("in", MONDAY), "1.25")
+        spend(ledger, new_intent("after", MONDAY + timedelta(days=7)), "7")
+        spend(ledger, new_intent("before", MONDAY - timedelta(days=20)), "2")
     unreachable = {"RUNPOD_API_KEY": "rp-key-for-bills", "RUNPOD_MANAGEMENT_URL": "http://127.0.0.1:9/v2"}
     week, month = in_prefect(terminal, api_url, REPORTS, **unreachable).splitlines()
     assert week == "2026-W07: $1.25 for 1 paid attempts (1 kept, 0 rejected, 0 failed, 0 open)"

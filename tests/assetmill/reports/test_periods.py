@@ -36,35 +36,9 @@ def test_the_last_whole_period_is_the_one_that_was_over(length, at, name, since,
     assert period.key == f"private/reports/cost-{name}.csv"
 
 
-def attempt(ledger: Ledger, name: str, at: datetime, *, cost: str | None, draft: bool = False) -> None:
-    ledger.intend(
-        Intent(
-            attempt_id=name,
-            run_id="r",
-            game="tiny",
-            pack="p",
-            asset_id=name,
-            asset_type="entity",
-            candidate=0,
-            try_no=1,
-            fingerprint=name,
-            inputs={},
-            provider="draft" if draft else "runpod",
-            endpoint="e",
-            endpoint_url="https://api.example/v2/e",
-            gpu=None,
-            seed=1,
-            workflow="w",
-            workflow_hash="h",
-            width=8,
-            height=8,
-            expected_outputs={"image": "p"},
-            price_per_s_usd=None,
-            price_source="",
-            draft=draft,
-            intended_at=at,
-        )
-    )
+def attempt(ledger: Ledger, intent: Intent, *, cost: str | None) -> None:
+    name, at = intent.attempt_id, intent.intended_at
+    ledger.intend(intent)
     ledger.submitted(name, job_id=name, at=at)
     ledger.collected(name, outputs=(Output("image", "k", "s", 1, 8, 8),), at=at)
     amount = Decimal(cost or 0)
@@ -72,15 +46,15 @@ def attempt(ledger: Ledger, name: str, at: datetime, *, cost: str | None, draft:
     ledger.settle(name, Settlement(Status.KEPT, at, known))
 
 
-def test_a_report_is_about_its_days_alone_and_says_what_its_sum_leaves_out(tmp_path):
+def test_a_report_is_about_its_days_alone_and_says_what_its_sum_leaves_out(tmp_path, new_intent):
     with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         ledger.begin_run(Run("r", "tiny", "p", "m.yaml", "runpod", "e", draft=False, started_at=SINCE))
-        attempt(ledger, "before", SINCE - timedelta(milliseconds=1), cost="5")
-        attempt(ledger, "first", SINCE, cost="0.25")
-        attempt(ledger, "last", UNTIL - timedelta(milliseconds=1), cost="0.50")
-        attempt(ledger, "unknown", SINCE, cost=None)
-        attempt(ledger, "sketch", SINCE, cost="0", draft=True)
-        attempt(ledger, "after", UNTIL, cost="7")
+        attempt(ledger, new_intent("before", SINCE - timedelta(milliseconds=1)), cost="5")
+        attempt(ledger, new_intent("first", SINCE), cost="0.25")
+        attempt(ledger, new_intent("last", UNTIL - timedelta(milliseconds=1)), cost="0.50")
+        attempt(ledger, new_intent("unknown", SINCE), cost=None)
+        attempt(ledger, new_intent("sketch", SINCE, provider="draft", draft=True), cost="0")
+        attempt(ledger, new_intent("after", UNTIL), cost="7")
         report = report_on(ledger, last_whole("week", UNTIL), made_at=UNTIL)
     assert report.sentence == (
         "2026-W07: $0.7500 for 3 paid attempts (3 kept, 0 rejected, 0 failed, 0 open); "

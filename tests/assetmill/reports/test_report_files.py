@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -32,45 +33,20 @@ GPUS = ("=HYPERLINK(1)", 'RTX "6000", <Ada> & \x07\ud800', None)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Any:
+def ledger(tmp_path: Path, new_intent: Callable[..., Intent]) -> Any:
     """One kept picture a GPU, one of them of unknown cost; the names want to be formulas and markup."""
     with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as opened:
         opened.begin_run(Run("r", "tiny", "p", "m.yaml", "runpod", "e", draft=False, started_at=T0))
         for number, gpu in enumerate(GPUS):
             cost = Cost(Decimal("0.00000001"), Decimal("0.25"), Decimal("123456.1"), "test")
-            add(opened, f"a{number}", gpu, cost if number else UNKNOWN_COST)
+            name = gpu.encode("utf-8", "replace").decode() if gpu else None
+            add(opened, new_intent(f"a{number}", T0, gpu=name), cost if number else UNKNOWN_COST)
         yield opened
 
 
-def add(ledger: Ledger, name: str, gpu: str | None, cost: Cost) -> None:
-    ledger.intend(
-        Intent(
-            attempt_id=name,
-            run_id="r",
-            game="tiny",
-            pack="p",
-            asset_id=name,
-            asset_type="entity",
-            candidate=0,
-            try_no=1,
-            fingerprint=name,
-            inputs={},
-            provider="runpod",
-            endpoint="e",
-            endpoint_url="https://api.example/v2/e",
-            gpu=gpu.encode("utf-8", "replace").decode() if gpu else None,
-            seed=1,
-            workflow="w",
-            workflow_hash="h",
-            width=8,
-            height=8,
-            expected_outputs={"image": "p"},
-            price_per_s_usd=None,
-            price_source="",
-            draft=False,
-            intended_at=T0,
-        )
-    )
+def add(ledger: Ledger, intent: Intent, cost: Cost) -> None:
+    name = intent.attempt_id
+    ledger.intend(intent)
     ledger.submitted(name, job_id=name, at=T0)
     facts = Facts(worker_id="w", started_at=T0, finished_at=T0 + timedelta(seconds=2), execution_ms=2000, cold=True)
     ledger.collected(name, outputs=(Output("image", "k", "s", 1, 8, 8),), at=T0, facts=facts)

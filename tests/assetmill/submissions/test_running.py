@@ -14,19 +14,13 @@ T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FIRST, SECOND = FlowRun(id="flow-1"), FlowRun(id="flow-2")
 
 
-def send(ledger: Ledger, run_id: str, name: str, cost_usd: str | None) -> None:
+def send(ledger: Ledger, intent: Intent, cost_usd: str | None) -> None:
     ledger.intend(
-        Intent(
-            attempt_id=name, run_id=run_id, game="tiny", pack="p", asset_id=name, asset_type="entity", candidate=0,
-            try_no=1, fingerprint=name, inputs={}, provider="runpod", endpoint="e",
-            endpoint_url="https://api.example/v2/e", gpu=None, seed=1, workflow="w", workflow_hash="h", width=8,
-            height=8, expected_outputs={"image": "p"}, price_per_s_usd=None, price_source="", draft=False,
-            intended_at=T0,
-        )
+        intent
     )  # fmt: skip
     if cost_usd is not None:
         cost = Decimal(cost_usd)
-        ledger.settle(name, Settlement(Status.FAILED, T0, Cost(cost, cost, cost, "measured")))
+        ledger.settle(intent.attempt_id, Settlement(Status.FAILED, T0, Cost(cost, cost, cost, "measured")))
 
 
 @pytest.fixture
@@ -44,17 +38,17 @@ def test_the_first_run_may_spend_what_was_agreed_to(studio, running):
     assert left_of_budget(studio.settings(), running) == 2
 
 
-def test_a_run_that_takes_over_has_what_the_one_before_has_left(studio, running):
+def test_a_run_that_takes_over_has_what_the_one_before_has_left(studio, running, new_intent):
     with Ledger.open(studio.settings().ledger_url) as ledger:
         ledger.begin_run(Run(running.id, "tiny", "p", "a.yaml", "runpod", "e", draft=False, started_at=T0))
-        send(ledger, running.id, "settled", "0.75")
-        send(ledger, running.id, "open", None)
+        send(ledger, new_intent("settled", T0, run_id=running.id), "0.75")
+        send(ledger, new_intent("open", T0, run_id=running.id), None)
         studio.ahead_s += 600
         again = studio.desk().begin(running.id, SECOND)
         assert again.beginnings == 2
         assert left_of_budget(studio.settings(), again) == Decimal("1.25")
         ledger.begin_run(Run("another", "tiny", "p", "a.yaml", "runpod", "e", draft=False, started_at=T0))
-        send(ledger, "another", "not of this submission", "9")
+        send(ledger, new_intent("not of this submission", T0, run_id="another"), "9")
         assert left_of_budget(studio.settings(), again) == Decimal("1.25")
-        send(ledger, running.id, "dear", "3")
+        send(ledger, new_intent("dear", T0, run_id=running.id), "3")
         assert left_of_budget(studio.settings(), again) == 0
