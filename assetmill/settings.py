@@ -35,6 +35,18 @@ class Settings(BaseSettings):
     runpod_management_url: str = Field("https://api.runpod.io/v2", alias="RUNPOD_MANAGEMENT_URL")
     scenario_api_key: SecretStr | None = Field(None, alias="SCENARIO_API_KEY")
     scenario_secret: SecretStr | None = Field(None, alias="SCENARIO_SECRET_API_KEY")
+    scenario_api_url: str = Field("https://api.cloud.scenario.com/v1", alias="SCENARIO_API_URL")
+    scenario_project_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = Field(
+        None, alias="SCENARIO_PROJECT_ID"
+    )
+    scenario_model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field("flux.1-dev", alias="SCENARIO_MODEL")
+    scenario_max_jobs: Annotated[int, Field(ge=1, le=100)] = Field(4, alias="SCENARIO_MAX_JOBS")
+    scenario_usd_per_unit: Amount | None = Field(None, alias="SCENARIO_USD_PER_UNIT")
+    comfyui_url: str | None = Field(None, alias="COMFYUI_URL")
+    comfyui_api_key: SecretStr | None = Field(None, alias="COMFYUI_API_KEY")
+    comfyui_usd_per_hour: Amount | None = Field(None, alias="COMFYUI_USD_PER_HOUR")
+    routes: str = Field("", alias="ASSETMILL_ROUTES")
+    provider_rest_s: Annotated[float, Field(ge=0, le=86_400)] = Field(600.0, alias="ASSETMILL_PROVIDER_REST_S")
 
     home: Path = Field(Path("out"), alias="ASSETMILL_HOME")
     store: str | None = Field(None, alias="ASSETMILL_STORE_URL")

@@ -18,7 +18,7 @@ from assetmill.money.budgets import Limits, Standing, why_spent
 from assetmill.planning.estimate import LOAD, START, TAIL
 from assetmill.planning.plan import Plan, PlanItem, State
 from assetmill.providers.base import EndpointFacts
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.settings import Settings
 
 NO_FACTS = EndpointFacts()

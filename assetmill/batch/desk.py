@@ -18,7 +18,7 @@ from assetmill.clock import Clock
 from assetmill.errors import LedgerError
 from assetmill.ledger import Ledger, Owner, Receipt, Settlement
 from assetmill.providers.base import Job, Provider
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.storage import Store
 
 RENEWALS = 3  # in the time of one lease: two may fail or come late

@@ -16,7 +16,8 @@ from assetmill.manifest import Pack, load_pack
 from assetmill.money.budgets import Standing, budgets_of
 from assetmill.planning.history import NOTHING, History, read_history
 from assetmill.planning.plan import ALL, Plan, Selection, make_plan
-from assetmill.providers.endpoints import Endpoint, resolve_endpoint
+from assetmill.providers.endpoint import Endpoint
+from assetmill.providers.endpoints import resolve_endpoint
 from assetmill.settings import Settings
 from assetmill.workflows.library import load_library
 

@@ -21,7 +21,7 @@ from assetmill.errors import AssetmillError
 from assetmill.money import Price, PriceList, published_prices
 from assetmill.money.kept import Catalog, keep, read_kept
 from assetmill.providers.base import EndpointFacts, Provider
-from assetmill.providers.endpoints import LOOPBACK, Endpoint
+from assetmill.providers.endpoint import LOOPBACK, Endpoint
 from assetmill.providers.runpod.catalog import fetch_catalog
 from assetmill.settings import Settings
 

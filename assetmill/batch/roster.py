@@ -21,7 +21,7 @@ from assetmill.errors import LedgerError
 from assetmill.ledger import Ledger, WorkerLife
 from assetmill.money import Around, Price, Spell, Turn, turn_of
 from assetmill.providers.base import EndpointFacts, Job, Provider, WorkerSeen
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 
 LAST_LOOK_S = 5.0  # a run that ends does not wait for figures on the side
 REMEMBERED = 32  # jobs of each worker; those of long ago are in the books

@@ -31,7 +31,8 @@ from assetmill.planning.history import History
 from assetmill.planning.plan import Plan, Selection, make_plan
 from assetmill.providers.base import EndpointFacts
 from assetmill.providers.breakers import Breakers
-from assetmill.providers.endpoints import Endpoint, resolve_endpoint
+from assetmill.providers.endpoint import Endpoint
+from assetmill.providers.endpoints import resolve_endpoint
 from assetmill.settings import Settings
 from assetmill.storage import Store, open_store
 from assetmill.workflows.library import load_library

@@ -20,7 +20,8 @@ from assetmill.batch.still_open import StillOpen, Why, ask_why, in_words, still_
 from assetmill.clock import Clock
 from assetmill.errors import LedgerError, ProviderRefused, StorageError, UsageError
 from assetmill.ledger import Ledger, OpenAttempt, Owner, is_gone, place_of_this_process
-from assetmill.providers.endpoints import Endpoint, endpoint_of
+from assetmill.providers.endpoint import Endpoint
+from assetmill.providers.endpoints import endpoint_of
 from assetmill.providers.runpod import RunPodProvider
 from assetmill.settings import Settings
 from assetmill.storage import Store, open_store

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from assetmill.batch.slots import Limit
 from assetmill.ledger import Seat
-from assetmill.providers.endpoints import LOOPBACK, Endpoint
+from assetmill.providers.endpoint import LOOPBACK, Endpoint
 
 URGENT, NORMAL, BACKFILL = "urgent", "normal", "backfill"
 

@@ -3,8 +3,9 @@
 `attempts` is the results table: one row per request that may cost money, never deleted, final once
 settled. `runs` and `finishes` hang on it; `seats` says which runs share an endpoint now, and is no record of
 anything. `workers` are lives of paid workers as an endpoint's listing told them, `bills` what the provider has
-billed for an hour, and `budget_warnings` which warnings were told already. A change here needs a migration that only
-adds; a test compares these tables with what the migrations make.
+billed for an hour, and `budget_warnings` which warnings were told already. `steps` are the calls of attempts that take
+several, `outages` and `abilities` what was found out about endpoints, `votes` what people said of pictures side by
+side. A change here needs a migration that only adds; a test compares these tables with what the migrations make.
 """
 
 from __future__ import annotations
@@ -107,6 +108,8 @@ attempts = Table(
     Column("idle_ms", BigInteger),  # the worker's idle tail, carried by the job that started it
     Column("reserved_usd", Usd),  # set aside within the budgets while it is open
     Column("units", Float),  # of a provider that has a currency of its own, as it told them
+    Column("instead_of", String(200)),  # the endpoint that was asked for and could not; None for who was asked first
+    Column("instead_why", Text),
     Index(None, "owner", "status"),
     Index(None, "endpoint_url", "worker_id", "started_at"),
     Index(None, "game", "asset_id"),
@@ -188,4 +191,58 @@ seats = Table(
     Column("began_at", UtcDateTime, nullable=False),
     Column("served_at", UtcDateTime, nullable=False),
     Column("until", UtcDateTime, nullable=False),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("attempt_id", String(64), ForeignKey("attempts.attempt_id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("call", String(64), nullable=False),
+    Column("body", Text, nullable=False),  # JSON
+    Column("roles", Text, nullable=False),  # JSON
+    Column("paid", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("job_id", String(200), index=True),
+    Column("assets", Text, nullable=False),  # JSON
+    Column("units", Float),
+    Column("tries", Integer, nullable=False),
+    Column("intended_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("queue_ms", BigInteger),
+    Column("execution_ms", BigInteger),
+)
+
+outages = Table(
+    "outages",
+    metadata,
+    Column("endpoint_url", String(500), primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+abilities = Table(
+    "abilities",
+    metadata,
+    Column("endpoint_url", String(500), primary_key=True),
+    Column("workflow", String(100), primary_key=True),
+    Column("workflow_hash", String(128), nullable=False),  # an answer holds for the graph that was asked about
+    Column("able", Boolean),  # None: the probe could not tell
+    Column("why", Text, nullable=False),
+    Column("missing", Text, nullable=False),  # JSON
+    Column("units", Float),
+    Column("asked_at", UtcDateTime, nullable=False),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("comparison", String(64), primary_key=True),
+    Column("asset_id", String(200), primary_key=True),
+    Column("candidate", Integer, primary_key=True),
+    Column("voter", String(64), primary_key=True),
+    Column("choice", String(200), nullable=False),  # name of an endpoint, or a word for neither
+    Column("note", Text, nullable=False),
+    Column("voted_at", UtcDateTime, nullable=False),
 )

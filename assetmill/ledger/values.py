@@ -131,6 +131,8 @@ class Intent:
         planned_usd: what the plan says that it costs, None when unknown.
         planned_high_usd: what the plan says that it may cost at most.
         reserved_usd: what is set aside for it within the budgets while it is open.
+        instead_of: name of the endpoint that was asked for and could not; None for who was asked first.
+        instead_why: why it could not.
     """
 
     attempt_id: str
@@ -161,6 +163,8 @@ class Intent:
     planned_usd: Decimal | None = None
     planned_high_usd: Decimal | None = None
     reserved_usd: Decimal | None = None
+    instead_of: str | None = None
+    instead_why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from assetmill.planning.cards import memory_needed
 from assetmill.planning.estimate import HISTORY, PRIOR, SCALED, Estimate, Estimator, Life, cost_of
 from assetmill.planning.spans import NO_TIME, Span
 from assetmill.planning.timings import Kind
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 
 WORTH_SAYING = 0.95
 """More workers are a choice of their own if they take at most this share of the time of fewer."""

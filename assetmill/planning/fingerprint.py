@@ -20,9 +20,8 @@ from assetmill.finishing import target_size
 from assetmill.guides import recipe
 from assetmill.guides.strength import default_strength
 from assetmill.manifest.models import DEPTH_LAYERS, Asset, AssetBase, Pack, Parallax
-from assetmill.workflows.bind import effective_values
-from assetmill.workflows.choose import workflow_for
-from assetmill.workflows.library import Library, Workflow
+from assetmill.planning.recipes import Recipe, recipe_for
+from assetmill.workflows.library import Library
 from assetmill.workflows.sizes import generation_size
 
 SEED_SPACE = 2**53
@@ -50,6 +49,7 @@ class Generation:
         candidate: number of the candidate.
         origin: workflow and maker; one value for all pictures that share them.
         fingerprint: SHA-256 of `fields`.
+        roles: outputs that are asked for.
     """
 
     workflow: str
@@ -62,6 +62,7 @@ class Generation:
     candidate: int
     origin: Mapping[str, Any]
     fingerprint: str
+    roles: tuple[str, ...] = ()
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -90,29 +91,30 @@ def generation(
     Raises:
         WorkflowError: there is no road to this picture; the message says why.
     """
-    name = workflow_for(asset)
-    workflow = library.get(name)
-    _check_outputs(asset, workflow)
+    way = recipe_for(asset, maker.kind, maker.model, library)
+    roles = _roles(asset, way)
     asked = target_size(asset)
     size = generation_size(*asked)
-    guide = recipe(asset, size) if workflow.needs_image and reference is None else None
+    guide = recipe(asset, size) if way.needs_image and reference is None else None
     parameters = _parameters(asset, pack, candidate, size)
-    bound = effective_values(workflow, {key: v for key, v in parameters.items() if key in workflow.parameters})
-    origin = _origin(name, workflow.template_hash, maker)
+    bound = way.values(parameters)
+    origin = _origin(way.name, way.template_hash, maker)
     fingerprint = digest(fields_of(bound, origin, guide, reference, candidate))
-    return Generation(name, bound, guide, reference, size, asked, parameters["seed"], candidate, origin, fingerprint)
+    seed = parameters["seed"]
+    return Generation(way.name, bound, guide, reference, size, asked, seed, candidate, origin, fingerprint, roles)
 
 
-def _check_outputs(asset: Asset, workflow: Workflow) -> None:
-    """Refuse to pay for a picture that could not be finished or published afterwards."""
+def _roles(asset: Asset, way: Recipe) -> tuple[str, ...]:
+    """Outputs that are asked for; a picture that could not be finished or published afterwards is not paid for."""
     roles = DEPTH_LAYERS if isinstance(asset, Parallax) else ("image",)
-    missing = [role for role in roles if role not in workflow.outputs]
+    missing = [role for role in roles if role not in way.outputs]
     if missing:
-        raise WorkflowError(f"workflow {workflow.name} does not make {', '.join(missing)}, which {asset.type} needs")
+        raise WorkflowError(f"workflow {way.name} does not make {', '.join(missing)}, which {asset.type} needs")
     if isinstance(asset, Parallax):
         count = len(asset.layers) or asset.layer_count
         if count != len(DEPTH_LAYERS):
-            raise WorkflowError(f"workflow {workflow.name} makes {len(DEPTH_LAYERS)} layers, and {count} are asked for")
+            raise WorkflowError(f"workflow {way.name} makes {len(DEPTH_LAYERS)} layers, and {count} are asked for")
+    return tuple(way.outputs)
 
 
 def fields_of(

@@ -22,7 +22,7 @@ from assetmill.planning.fingerprint import Generation, Maker, changed_fields, di
 from assetmill.planning.history import History
 from assetmill.planning.spans import NO_TIME, Span
 from assetmill.planning.timings import Kind, kind_of
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.workflows.library import Library
 
 if TYPE_CHECKING:  # a first plan should not wait for a database library

@@ -42,8 +42,8 @@ class JobRequest:
 
     Args:
         attempt_id: our own key; it travels in the request so that a lost job can be found.
-        graph: ComfyUI API graph with every parameter set.
-        outputs: role -> filename prefix of the SaveImage that makes it.
+        graph: what runs, with every parameter set: a ComfyUI API graph, or the steps of a Scenario pipeline.
+        outputs: role -> filename prefix of the SaveImage that makes it; of a pipeline only the roles count.
         images: input images.
         execution_timeout_ms: the endpoint ends the job after this long on a worker.
         ttl_ms: the endpoint drops the job after this long since submission, whatever its state.
@@ -147,6 +147,101 @@ class WorkerSeen:
     since: datetime | None = None
     until: datetime | None = None
     ready: bool = False
+
+
+class StepState(StrEnum):
+    """How far one call of a pipeline is. What is planned was never sent; what is intended may have been."""
+
+    PLANNED = "planned"
+    INTENDED = "intended"
+    SUBMITTED = "submitted"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of a pipeline: of a picture that takes several jobs at its provider, one after the other.
+
+    Args:
+        number: place in the pipeline, from 0.
+        call: what is called, as the provider's API names it: `upload`, `txt2img`, `remove-background`, ...
+        body: JSON of the call; `{"$step": 1}` in place of an asset id stands for the first asset that step 1 made.
+        roles: outputs of the attempt that its assets are, in their order; empty for what only later steps use.
+        paid: whether the call may cost anything; one that does not may be repeated at will.
+        state: how far it is.
+        job_id: the provider's job, once one is known; None for calls that make none.
+        assets: ids of what it made.
+        units: what it cost in the provider's own currency; None as long as nobody says.
+        tries: how often it was sent.
+        intended_at: when it was sent the last time; aware time.
+        ended_at: when its end was seen.
+        queue_ms: time until it began, as the provider tells.
+        execution_ms: time that it ran, as the provider tells.
+    """
+
+    number: int
+    call: str
+    body: Mapping[str, Any]
+    roles: tuple[str, ...] = ()
+    paid: bool = True
+    state: StepState = StepState.PLANNED
+    job_id: str | None = None
+    assets: tuple[str, ...] = ()
+    units: float | None = None
+    tries: int = 0
+    intended_at: datetime | None = None
+    ended_at: datetime | None = None
+    queue_ms: int | None = None
+    execution_ms: int | None = None
+
+
+class StepBook(Protocol):
+    """Where the steps of attempts are written down, so that whoever goes on after a crash repeats nothing paid."""
+
+    async def steps(self, attempt_id: str) -> tuple[Step, ...]:
+        """The steps of an attempt, in their order; none as long as nothing was noted.
+
+        Raises:
+            LedgerError.
+        """
+        ...
+
+    async def attempt_of(self, job_id: str) -> str | None:
+        """The attempt that a job of any of its steps belongs to.
+
+        Raises:
+            LedgerError.
+        """
+        ...
+
+    async def note(self, attempt_id: str, *steps: Step) -> None:
+        """Write steps down, new or changed, all or none; committed when it returns.
+
+        Raises:
+            ClaimLost: somebody else looks after the attempt: nothing may be sent for it any more.
+            LedgerError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """Whether an endpoint can run a workflow, as a probe has found.
+
+    Args:
+        workflow: its name.
+        able: None where the probe could not tell.
+        why: in plain words; names every node and model that is missing.
+        missing: their names.
+        units: what a job costs in the provider's own currency, where it has told.
+    """
+
+    workflow: str
+    able: bool | None
+    why: str = ""
+    missing: tuple[str, ...] = ()
+    units: float | None = None
 
 
 Observer = Callable[[Job], None]

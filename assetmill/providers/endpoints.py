@@ -1,73 +1,29 @@
 """Which endpoint a run talks to: a name from the settings, a RunPod endpoint id, or an address.
 
 `draft` is reserved: an endpoint of that id draws placeholder art, and its pictures never count as real ones.
-The RunPod key goes to RUNPOD_API_URL, to RUNPOD_MANAGEMENT_URL and to this machine, never to any other host.
+The RunPod key goes to RUNPOD_API_URL, to RUNPOD_MANAGEMENT_URL and to this machine, never to any other host; how the
+addresses of other providers are read stands in `elsewhere`.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, field
 from decimal import Decimal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
 from assetmill.errors import ProviderRefused, UsageError
-from assetmill.money import DRAFT_PRICE, PriceList, published_prices
+from assetmill.money import DRAFT_PRICE
 from assetmill.money.kept import known_prices
+from assetmill.providers.elsewhere import comfyui, scenario
+from assetmill.providers.endpoint import COMFYUI, DRAFT, LOOPBACK, SCENARIO, Endpoint
 from assetmill.settings import Settings
 
-DRAFT = "draft"
 DRAFT_MODEL = "draft-1"
-NAMES = ("draft", "runpod", "custom")
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+NAMES = ("draft", "runpod", "custom", "scenario", "comfyui")
 ENDPOINT_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)+/?")  # ends in an id, and leads nowhere else
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An endpoint, as plans and books name it.
-
-    Args:
-        name: short name; written to the ledger.
-        kind: `draft` or `runpod`.
-        url: base address up to the endpoint id; empty for a draft endpoint that is still to be started.
-        key: bearer key.
-        model: identity of the model that answers; part of every fingerprint.
-        max_workers: workers that RunPod may run at once.
-        usd_per_s: price of one worker-second; None when nobody knows it.
-        price_source: where the price comes from.
-        gpu: GPU pool that the price is for.
-        id: RunPod's id of the endpoint.
-        management_url: base address of the API that knows the endpoint's settings and workers, and takes the same
-            key; empty where there is none.
-        prices: what GPUs cost there, as far as it is known without asking.
-    """
-
-    name: str
-    kind: str
-    url: str
-    key: SecretStr | None
-    model: str
-    max_workers: int
-    usd_per_s: Decimal | None
-    price_source: str
-    gpu: str | None = None
-    id: str = ""
-    management_url: str = ""
-    prices: PriceList = field(default_factory=published_prices, compare=False, repr=False)
-
-    @property
-    def draft(self) -> bool:
-        """Whether the pictures are placeholders."""
-        return self.kind == DRAFT
-
-    @property
-    def paid(self) -> bool:
-        """Whether using it may cost money: true also where the price is unknown."""
-        return self.usd_per_s is None or self.usd_per_s > 0
 
 
 def resolve_endpoint(settings: Settings, wanted: str | None = None) -> Endpoint:
@@ -75,19 +31,22 @@ def resolve_endpoint(settings: Settings, wanted: str | None = None) -> Endpoint:
 
     Args:
         settings: the environment.
-        wanted: `draft`, `runpod`, `custom`, a RunPod endpoint id, or an address; None for the configured provider.
+        wanted: `draft`, `runpod`, `custom`, `scenario`, `comfyui`, a RunPod endpoint id, or an address, which for
+            Scenario begins with `scenario+` and for a ComfyUI server with `comfyui+`; None for the configured provider.
 
     Raises:
-        UsageError: the name means nothing, or the provider is not available in this version.
+        UsageError: the name means nothing.
         ProviderRefused: key or endpoint id is missing.
     """
-    name = wanted or ("runpod" if settings.provider == "comfyui" else settings.provider)
+    name = wanted or settings.provider
     if name == DRAFT:
         return draft_endpoint(settings)
     if "://" in name:
         return _by_address(settings, name)
-    if name == "scenario":
-        raise UsageError("provider scenario is not available in this version", hint="use runpod or draft")
+    if name == SCENARIO:
+        return scenario(settings, settings.scenario_api_url)
+    if name == COMFYUI:  # without a server of its own it has always meant the one on RunPod
+        return comfyui(settings, settings.comfyui_url) if settings.comfyui_url else _by_name(settings, "runpod")
     if name in NAMES:
         return _by_name(settings, name)
     if re.fullmatch(r"[a-z0-9]{10,20}", name):
@@ -146,6 +105,11 @@ def _by_name(settings: Settings, name: str) -> Endpoint:
 
 
 def _by_address(settings: Settings, address: str) -> Endpoint:
+    kind, plus, rest = address.partition("+")
+    if plus and kind == SCENARIO:
+        return scenario(settings, rest)
+    if plus and kind == COMFYUI:
+        return comfyui(settings, rest)
     parts, url = _endpoint_parts(address), address.rstrip("/")
     base, _, endpoint_id = url.rpartition("/")
     local, runpod = parts.hostname in LOOPBACK, base == settings.runpod_api_url.rstrip("/")

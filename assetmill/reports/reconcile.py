@@ -19,7 +19,8 @@ from assetmill.clock import Clock
 from assetmill.errors import AssetmillError, LedgerError, ProviderRefused, UsageError
 from assetmill.ledger import Ledger
 from assetmill.ledger.bills import Bill
-from assetmill.providers.endpoints import Endpoint, endpoint_of, resolve_endpoint
+from assetmill.providers.endpoint import Endpoint
+from assetmill.providers.endpoints import endpoint_of, resolve_endpoint
 from assetmill.providers.runpod.billing import BilledHour, billed_hours
 from assetmill.reports.paid_time import HOUR
 from assetmill.reports.reconciliation import SETTLED, ReconciledHour, paid_hours, reconciliation

@@ -13,7 +13,8 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalC
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from assetmill.batch.sharing import limit_name
-from assetmill.providers.endpoints import Endpoint, resolve_endpoint
+from assetmill.providers.endpoint import Endpoint
+from assetmill.providers.endpoints import resolve_endpoint
 from assetmill.settings import Settings
 
 

@@ -13,7 +13,7 @@ from assetmill.manifest import load_pack
 from assetmill.money import usd
 from assetmill.planning.history import NOTHING
 from assetmill.planning.plan import Plan, make_plan
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.workflows.library import load_library
 from flows.showing import plan_markdown
 

@@ -18,7 +18,7 @@ import pytest
 from assetmill.manifest import ManifestError, Pack, Problem, load_pack
 from assetmill.planning.history import NOTHING
 from assetmill.planning.plan import Plan, make_plan
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.workflows.library import Library, load_library
 
 MOST_CPU_S = 2.0

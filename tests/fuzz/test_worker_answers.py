@@ -27,7 +27,7 @@ from PIL import Image
 from assetmill.clock import Clock
 from assetmill.errors import AttemptError
 from assetmill.providers.base import Collected, Job, JobState
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod import RunPodProvider
 from assetmill.providers.runpod.answers import is_draft, output_files, output_notes, to_job
 from assetmill.providers.runpod.api import json_object, retry_after_s

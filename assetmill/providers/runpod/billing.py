@@ -20,7 +20,7 @@ from typing import Any, Final
 import httpx
 
 from assetmill.errors import NotDelivered, ProviderRefused, UsageError
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod.management import bearer
 
 HOUR: Final = timedelta(hours=1)

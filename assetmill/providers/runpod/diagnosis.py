@@ -20,7 +20,7 @@ import httpx
 
 from assetmill.clock import Clock
 from assetmill.errors import NotDelivered, ProviderRefused
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod.api import JobApi
 from assetmill.providers.runpod.limits import Shared
 from assetmill.providers.runpod.management import ask, count, most_workers, part

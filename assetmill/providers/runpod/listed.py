@@ -17,7 +17,7 @@ import httpx
 
 from assetmill.clock import Clock
 from assetmill.providers.base import EndpointFacts, WorkerSeen
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod.answers import MAX_ID_CHARS
 from assetmill.providers.runpod.failures import one_line
 from assetmill.providers.runpod.management import ask, count, part

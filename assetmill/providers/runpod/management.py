@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from assetmill.errors import ProviderRefused
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod.api import ASIDE_S, json_object
 
 

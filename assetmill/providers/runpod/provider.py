@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import httpx
 
 from assetmill.clock import Clock
-from assetmill.errors import InvalidImage, NotDelivered, ResultExpired, ResultInvalid
-from assetmill.images import decode, nothing_in
+from assetmill.errors import NotDelivered, ResultExpired
 from assetmill.providers.base import (
     Collected,
     EndpointFacts,
@@ -20,7 +19,8 @@ from assetmill.providers.base import (
     Sighting,
     WorkerSeen,
 )
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
+from assetmill.providers.pictures import all_decode
 from assetmill.providers.runpod.answers import OutputFile, is_draft, output_files, outputs_missing
 from assetmill.providers.runpod.api import JobApi, JobUnknownError
 from assetmill.providers.runpod.census import Census
@@ -32,7 +32,6 @@ from assetmill.providers.runpod.watch import Watcher, missing_job
 DOWNLOAD_S = 60.0
 DOWNLOAD_PAUSES_S = (1.0, 3.0)
 SPARE_CONNECTIONS = 8
-MAY_BE_EMPTY = frozenset({"depth", "mid", "near"})  # made by cutting up another output, not by the sampler
 
 
 class RunPodProvider(Provider):
@@ -126,7 +125,7 @@ class RunPodProvider(Provider):
             role: file.data if file.data is not None else await self._download(file, job.id)
             for role, file in found.items()
         }
-        blank = await asyncio.to_thread(_all_decode, images, job.id)
+        blank = await asyncio.to_thread(all_decode, images, job.id)
         return Collected(images, is_draft(job), blank)
 
     async def cancel(self, job_id: str) -> None:
@@ -170,27 +169,3 @@ def _role_of(file: OutputFile, outputs: Mapping[str, str]) -> str | None:
     if borne:
         return max(borne, key=lambda role: len(outputs[role]))
     return next(iter(outputs)) if not file.filename and len(outputs) == 1 else None
-
-
-def _all_decode(images: Mapping[str, bytes], job_id: str) -> tuple[str, ...]:
-    """Check that every image is whole, and name the outputs in which there is nothing to see.
-
-    A depth map may be flat, and a layer that depth cuts out of a picture may be empty: a wall seen from the front
-    has neither a near nor a middle part. The checks of a finished asset judge those. Everything else is blank if
-    all its pixels are equal, as they are where numbers overflowed, or all transparent, as where a cut-out found
-    no subject.
-
-    Raises:
-        InvalidImage.
-    """
-    blank = []
-    for role, data in images.items():
-        try:
-            image = decode(data)
-        except ResultInvalid as error:
-            raise InvalidImage(f"output {role}: {error.message}", job_id=job_id, hint=error.hint) from error
-        except Exception as error:  # an image library may raise anything, and the job is paid for whatever it was
-            raise InvalidImage(f"output {role} is no image: {type(error).__name__}", job_id=job_id) from error
-        if role not in MAY_BE_EMPTY and (nothing := nothing_in(image)):
-            blank.append(f"output {role} is blank: {nothing}")
-    return tuple(blank)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from assetmill.batch.sharing import Use, entitlement, limit_name, shares, takeable
 from assetmill.batch.slots import Limit
 from assetmill.ledger import Seat
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

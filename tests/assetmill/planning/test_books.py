@@ -15,7 +15,7 @@ from assetmill.money import attempt_cost
 from assetmill.money.turns import MEASURED, Turn
 from assetmill.planning.history import NOTHING, read_history
 from assetmill.planning.plan import Plan, PlanItem, make_plan
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.workflows.library import load_library
 
 GPU = Endpoint("runpod", "runpod", "https://x.invalid/v2/e", None, "flux", 2, Decimal("0.00031"), "a list", "ADA_24")

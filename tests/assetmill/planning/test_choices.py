@@ -16,7 +16,7 @@ from assetmill.planning.choices import Batch, elapsed_seconds, gpu_words, paid_s
 from assetmill.planning.estimate import FREE_LIFE, Life
 from assetmill.planning.spans import SAME, Span
 from assetmill.planning.timings import Kind
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 
 URL = "https://x.invalid/v2/e"
 PRICE = Decimal("0.00031")

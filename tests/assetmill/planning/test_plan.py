@@ -13,7 +13,7 @@ from assetmill.ledger import Details, OpenAttempt, Picture
 from assetmill.manifest import load_pack
 from assetmill.planning.history import NOTHING, History
 from assetmill.planning.plan import Plan, Selection, State, make_plan
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.workflows.library import load_library
 
 LIBRARY = load_library()

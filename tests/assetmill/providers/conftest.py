@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from assetmill.clock import Clock
 from assetmill.providers.base import JobRequest
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod import RunPodProvider
 from assetmill.providers.runpod.api import JobApi
 

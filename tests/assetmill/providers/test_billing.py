@@ -14,7 +14,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from assetmill.errors import NotDelivered, ProviderRefused, UsageError
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod.billing import MOST_HOURS, BilledHour, billed_hours
 
 PATH = "/v2/billing/serverless"

@@ -24,7 +24,7 @@ from assetmill.errors import (
 )
 from assetmill.images import decode
 from assetmill.providers.base import Collected
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod import RunPodProvider
 
 ONE = {"image": "a1-image"}

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
-from assetmill.providers.endpoints import Endpoint
+from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod.api import JobApi
 from assetmill.providers.runpod.diagnosis import Cause, Doctor, Fleet, explain
 

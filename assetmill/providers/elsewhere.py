@@ -1,0 +1,115 @@
+"""Endpoints that are not RunPod's: Scenario's API, and a ComfyUI server by its address.
+
+Keys go to the addresses of the settings and to this machine, never to any other host. A stand-in that draws
+placeholders has the word `draft` in the path of its address, and only one of this machine may.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from urllib.parse import SplitResult, urlsplit
+
+from assetmill.errors import ProviderRefused, UsageError
+from assetmill.money import unit_prices
+from assetmill.money.prices import hourly
+from assetmill.providers.endpoint import COMFYUI, DRAFT, LOOPBACK, SCENARIO, Endpoint
+from assetmill.settings import Settings
+
+DRAFT_MODEL = "draft-1"
+FREE = "local draft endpoint"
+
+
+def scenario(settings: Settings, address: str) -> Endpoint:
+    """Scenario's API at an address.
+
+    Raises:
+        UsageError: it is no usable address.
+        ProviderRefused: keys are missing, or must not go there.
+    """
+    parts, drafts = _parts(address, "SCENARIO_API_URL")
+    local = parts.hostname in LOOPBACK
+    if not local and address.rstrip("/") != settings.scenario_api_url.rstrip("/"):
+        raise ProviderRefused(
+            f"no key may be sent to {parts.hostname}: it is not the host of SCENARIO_API_URL",
+            hint="set SCENARIO_API_URL if your Scenario is there",
+        )
+    if not local and (settings.scenario_api_key is None or settings.scenario_secret is None):
+        missing = "SCENARIO_API_KEY" if settings.scenario_api_key is None else "SCENARIO_SECRET_API_KEY"
+        raise ProviderRefused(f"{missing} is not set", hint="put the key there, or use --provider draft")
+    usd, source = _unit_price(settings)
+    return Endpoint(
+        name=_name(SCENARIO, settings.scenario_api_url, address, parts),
+        kind=SCENARIO,
+        url=f"{SCENARIO}+{address.rstrip('/')}",
+        key=settings.scenario_api_key,
+        secret=settings.scenario_secret,
+        project=settings.scenario_project_id,
+        model=DRAFT_MODEL if drafts else settings.scenario_model,
+        max_workers=settings.scenario_max_jobs,
+        usd_per_s=Decimal(0) if drafts else None,
+        price_source=FREE if drafts else source,
+        id=SCENARIO,
+        placeholders=drafts,
+        usd_per_unit=Decimal(0) if drafts else usd,
+    )
+
+
+def comfyui(settings: Settings, address: str) -> Endpoint:
+    """A ComfyUI server at an address.
+
+    Raises:
+        UsageError: it is no usable address.
+        ProviderRefused: the key must not go there.
+    """
+    parts, drafts = _parts(address, "COMFYUI_URL")
+    ours = settings.comfyui_url is not None and address.rstrip("/") == settings.comfyui_url.rstrip("/")
+    if not ours and parts.hostname not in LOOPBACK and settings.comfyui_api_key is not None:
+        raise ProviderRefused(
+            f"no key may be sent to {parts.hostname}: it is not the host of COMFYUI_URL",
+            hint="set COMFYUI_URL if your ComfyUI is there",
+        )
+    hour = Decimal(0) if drafts else settings.comfyui_usd_per_hour
+    told = "COMFYUI_USD_PER_HOUR" if hour is not None else "unknown: COMFYUI_USD_PER_HOUR is not set"
+    return Endpoint(
+        name=_name(COMFYUI, settings.comfyui_url or "", address, parts),
+        kind=COMFYUI,
+        url=f"{COMFYUI}+{address.rstrip('/')}",
+        key=settings.comfyui_api_key,
+        model=DRAFT_MODEL if drafts else settings.model_identity,
+        max_workers=1,
+        usd_per_s=None if hour is None else hourly(hour),
+        price_source=FREE if drafts else told,
+        id=COMFYUI,
+        placeholders=drafts,
+    )
+
+
+def _unit_price(settings: Settings) -> tuple[Decimal | None, str]:
+    if settings.scenario_usd_per_unit is not None:
+        return settings.scenario_usd_per_unit, "SCENARIO_USD_PER_UNIT"
+    known = unit_prices().get(SCENARIO)
+    return (
+        (known.usd, f"{known.source}, {known.date}") if known else (None, "unknown: SCENARIO_USD_PER_UNIT is not set")
+    )
+
+
+def _name(kind: str, configured: str, address: str, parts: SplitResult) -> str:
+    """What the books call it: the one of the settings by its kind alone."""
+    return kind if address.rstrip("/") == configured.rstrip("/") else f"{kind}@{parts.netloc}"
+
+
+def _parts(address: str, variable: str) -> tuple[SplitResult, bool]:
+    """Parts of an address that keys may travel to, and whether placeholders are drawn there."""
+    if "@" in address:  # not repeated: it may hold a password
+        raise UsageError("an address with a user or password is no endpoint address", hint="put keys in the settings")
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise UsageError(f"{address!r} is no endpoint address", hint=f"write {variable} like http://127.0.0.1:8188")
+    local = parts.hostname in LOOPBACK
+    if parts.scheme == "http" and not local and not variable.startswith("COMFYUI"):
+        raise UsageError("an endpoint on another machine needs https", hint="the key would travel in the clear")
+    return parts, local and DRAFT in parts.path.split("/")
