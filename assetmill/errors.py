@@ -11,6 +11,7 @@
     │   └── BudgetExceeded             the budget would be overspent
     │       └── BudgetTaken            what is left of it is set aside for jobs that are out: wait for them
     ├── ProviderRefused                key, endpoint or permission: stop the batch      exit 4
+    │   ├── ProviderAway               out of reach, or takes nothing: stop the batch, for now
     │   └── ProviderFailing            jobs fail one after another: stop the batch
     ├── StorageError                   store unavailable                                exit 5
     │   ├── KeyMissing                 no such key
@@ -128,16 +129,25 @@ class BudgetTaken(BudgetExceeded):
 
 
 class ProviderRefused(AssetmillError):
-    """Key, endpoint or permission is wrong: nothing more may be sent."""
+    """Key, endpoint or permission is wrong: nothing more may be sent. `passing`: time alone may mend it."""
 
     exit_code = 4
     code = "provider_refused"
+    passing: ClassVar[bool] = False
+
+
+class ProviderAway(ProviderRefused):
+    """It is out of reach, or takes nothing: nothing more is sent for now."""
+
+    code = "provider_away"
+    passing = True
 
 
 class ProviderFailing(ProviderRefused):
     """Jobs fail one after another, whatever they ask: more would only cost more."""
 
     code = "provider_failing"
+    passing = True
 
 
 class StorageError(AssetmillError):
@@ -262,6 +272,12 @@ class NotDelivered(AttemptError):
     """The endpoint accepted nothing: sending again is free of risk."""
 
     code = "not_delivered"
+
+
+class OutOfSight(NotDelivered):
+    """Its endpoint no longer tells of a job that it has: it may go on, and be charged."""
+
+    code = "out_of_sight"
 
 
 class NeverArrived(NotDelivered):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from assetmill import colours
 from assetmill.manifest.models import AssetBase, Background, Entity, Pack, Parallax, ParallaxLayer, Sheet, TitleHero
+from assetmill.manifest.parallax import layers_of
 from assetmill.sheets.cells import cells_of, columns_of, rows_of
 
 STYLE_WORDS = {
@@ -87,17 +88,35 @@ _SEAMLESS_WORDS = {
     "y": "The top edge continues the bottom edge, so that it can repeat upwards",
     "xy": "Opposite edges continue each other, so that it can repeat in every direction",
 }
+_EMPTY_STAGE = "An empty stage: nobody in it, no interface, no writing"
 _DISTANCES = ("Far away", "In the middle distance", "Close to the viewer")
+_LAYER_WORDS = (
+    ("Far away", "rising from the lower edge to the middle of the picture"),
+    ("Behind the middle distance", "rising from the lower edge almost to the middle of the picture"),
+    ("In the middle distance", "in the lower two fifths of the picture"),
+    ("Rather close", "in the lower third of the picture"),
+    ("Close to the viewer", "along the lower edge of the picture, cut off by it"),
+)
+"""How far away a layer lies that is drawn by itself, and where it stands if its own words do not say."""
+
 _ENDINGS = (".", "!", "?", ":", ";", "…")
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the model is told: what to show, what to avoid, and for a parallax what lies behind its layers."""
+    """What the model is told.
+
+    Args:
+        positive: what to show.
+        negative: what to avoid.
+        far: of a parallax, what lies behind its nearer layers.
+        layers: of a parallax, what each layer shows that is drawn by itself, farthest first.
+    """
 
     positive: str
     negative: str
     far: str | None = None
+    layers: tuple[str, ...] = ()
 
 
 def build(asset: AssetBase, pack: Pack) -> Prompt:
@@ -106,6 +125,7 @@ def build(asset: AssetBase, pack: Pack) -> Prompt:
         positive=_text([*_subject(asset), *_look(asset, pack)]),
         negative=_negative(asset, pack),
         far=_text([_far_scene(asset), *_look(asset, pack)]) if isinstance(asset, Parallax) else None,
+        layers=tuple(_layer_prompts(asset, pack)) if isinstance(asset, Parallax) else (),
     )
 
 
@@ -156,7 +176,7 @@ def _entity(asset: Entity) -> Iterable[str]:
 def _background(asset: Background) -> Iterable[str]:
     yield asset.prompt
     yield "The backdrop of a game level, wide and rich in depth, calm where the game is played"
-    yield "An empty stage: nobody in it, no interface, no writing"
+    yield _EMPTY_STAGE
     yield _SEAMLESS_WORDS.get(asset.seamless, "")
 
 
@@ -181,7 +201,7 @@ def _parallax(asset: Parallax) -> Iterable[str]:
     yield "A wide scene for a side-scrolling game, in clearly separate planes one behind the other"
     layers = sorted(asset.layers, key=lambda layer: layer.depth)
     yield from (f"{_distance(layer)}: {layer.prompt}" for layer in layers if layer.prompt)
-    yield "An empty stage: nobody in it, no interface, no writing"
+    yield _EMPTY_STAGE
     yield _SEAMLESS_WORDS.get(asset.seamless, "")
 
 
@@ -194,6 +214,28 @@ def _far_scene(asset: Parallax) -> str:
     farthest = min(asset.layers, key=lambda layer: layer.depth, default=None)
     scene = farthest.prompt if farthest is not None and farthest.prompt else asset.prompt
     return f"Only what lies farthest away, open and undisturbed, nothing in front of it: {scene}"
+
+
+def _layer_prompts(asset: Parallax, pack: Pack) -> Iterable[str]:
+    """Words for each layer where every one is drawn by itself, farthest first."""
+    look = tuple(_look(asset, pack))
+    for index, layer in enumerate(layers_of(asset)):
+        subject = _near_layer(asset, layer) if index else (_far_scene(asset), _EMPTY_STAGE)
+        yield _text([*subject, _SEAMLESS_WORDS.get(asset.seamless, ""), *look])
+
+
+def _near_layer(asset: Parallax, layer: ParallaxLayer) -> Iterable[str]:
+    """A layer that is cut out: background removal needs it to stand alone before something plain."""
+    distance, height = _LAYER_WORDS[min(len(_LAYER_WORDS) - 1, int(layer.depth * len(_LAYER_WORDS)))]
+    kind = f"One layer of a side-scrolling game's backdrop. {distance}, seen straight from the side"
+    if layer.prompt:
+        yield layer.prompt
+        yield kind
+    else:
+        yield f"{kind}: {asset.prompt}"
+        yield f"Only what stands at this distance, {height}"
+    yield "It runs from the left edge to the right edge, with gaps to see through"
+    yield "Above and behind it only a plain, even, light backdrop: no sky, no shadow, nobody in it, no writing"
 
 
 def _sheet(asset: Sheet) -> Iterable[str]:

@@ -73,19 +73,21 @@ class TaskSteps(Steps):
         """One task run a picture. What the work raises comes back as it is, not wrapped in a state."""
         work = super().generate
         raised: list[BaseException] = []
+        outcomes: list[Outcome] = []
 
         async def keep() -> Outcome:
             try:
-                return await work(batch, item, entry)
+                outcomes.append(await work(batch, item, entry))
             except Exception as error:
                 raised.append(error)
                 raise
+            return outcomes[0]
 
         with self._shown.in_task(item):
             await generate_asset(item.label, keep, return_state=True)  # type: ignore[misc]  # Prefect types it as not async
         if raised:
             raise raised[0]
-        return batch.outcomes[item.key]
+        return outcomes[0]
 
     async def refinish(
         self, batch: Batch, items: tuple[PlanItem, ...], raws: Mapping[str, Mapping[str, Output]]
@@ -175,11 +177,11 @@ async def _run(settings: Settings, request: Request, clock: Clock, run_id: str, 
         shown = Shown(batch, log)
         batch.purse.told = budget_warned
         await shown.begin()
-        log.info("run %s on %s", run_id, batch.endpoint.name)
+        log.info("run %s on %s", run_id, batch.routes.name)
         with interruptible(batch) as interruption:
             async with shared_slots(batch), watched(batch, shown, interruption, log):
                 report, plan = await run_batch(batch, request.selection, settings.channel, TaskSteps(shown))
-            run_ended(batch.endpoint.name, batch.ended)
+            run_ended(batch.routes.name, batch.common.ended)
             await shown.results(report, plan)
     return report
 

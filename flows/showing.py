@@ -168,7 +168,7 @@ class Shown:
         self._notes = 0
         self._listener = batch.progress.listener
         batch.progress.listener = self._heard
-        batch.told = self._ended
+        batch.common.told = self._ended
 
     async def begin(self) -> None:
         """The progress, from nothing."""

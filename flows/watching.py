@@ -41,7 +41,7 @@ async def _watch(batch: Batch, shown: Shown, interruption: Interruption, log: Lo
         try:
             await shown.moved()
             family = family or await flow_runs_above()
-            if batch.ended is None and await any_cancelled(family):
+            if batch.common.ended is None and await any_cancelled(family):
                 interruption.ask()
         except Exception as error:  # noqa: BLE001  a server that is away for a while must not make the run deaf
             log.warning("progress could not be shown: %s", type(error).__name__)

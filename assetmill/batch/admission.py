@@ -71,6 +71,36 @@ class _Line:
         return len(self.waiting) if self.head() is not None else 0
 
 
+class Allowance:
+    """How many more may be let in at all, at any endpoint of a run: what is left of its budgets bounds it.
+
+    Attributes:
+        left: pictures; None for any number.
+        undecided: let in, and neither in the books yet nor refused by them.
+    """
+
+    def __init__(self) -> None:
+        self.left: int | None = None
+        self.undecided = 0
+        self._doors: list[Callable[[], None]] = []
+
+    def at(self, door: Callable[[], None]) -> None:
+        """Name who is told when more may come in."""
+        self._doors.append(door)
+
+    def allow(self, count: int | None) -> None:
+        """Let that many more in from now on, as slots are free; None for any number."""
+        self.left = count
+        for door in self._doors:
+            door()
+
+    def take(self) -> None:
+        """Somebody has been let in."""
+        self.undecided += 1
+        if self.left is not None:
+            self.left -= 1
+
+
 class Admission:
     """The way to one endpoint within one run.
 
@@ -79,15 +109,22 @@ class Admission:
         breakers: say whether a workflow may send.
         clock: waits out what the breakers ask for.
         say: told why nothing is sent for a while, once for each reason.
+        allowance: how many more may be let in at all; shared by all endpoints of a run.
 
     Attributes:
         ended: slots that were given back so far.
-        undecided: let in, and neither in the books yet nor refused by them.
     """
 
     def __init__(
-        self, window: Window, breakers: Breakers, clock: Clock, say: Callable[[str], None] = lambda _words: None
+        self,
+        window: Window,
+        breakers: Breakers,
+        clock: Clock,
+        say: Callable[[str], None] = lambda _words: None,
+        allowance: Allowance | None = None,
     ) -> None:
+        self.allowance = allowance or Allowance()
+        self.allowance.at(self._allowed)
         self._say = say
         self._said = ""
         self._window = window
@@ -100,9 +137,7 @@ class Admission:
         self._alarm: asyncio.Task[None] | None = None
         self._changed: Callable[[], None] = lambda: None
         self._fetching = 0
-        self._allowed: int | None = None
         self.ended = 0
-        self.undecided = 0
 
     @property
     def out(self) -> int:
@@ -125,17 +160,23 @@ class Admission:
         waiting = {workflow: line.length() for workflow, line in self._lines.items()}
         room = sum(self._breakers.room(workflow, count) for workflow, count in waiting.items())
         useful = min(sum(waiting.values()), max(room, self._fetching))
-        return self._out + (useful if self._allowed is None else min(useful, self._allowed))
+        left = self.allowance.left
+        return self._out + (useful if left is None else min(useful, left))
 
-    def allow(self, count: int | None) -> None:
-        """Let that many more in from now on, as slots are free; None for any number."""
-        self._allowed = count
+    def _allowed(self) -> None:
         self._admit()
         self._changed()
 
     def decided(self) -> None:
         """Somebody who was let in is in the books now, or was refused by them."""
-        self.undecided -= 1
+        self.allowance.undecided -= 1
+
+    def reopen(self, breakers: Breakers) -> None:
+        """Let jobs in again after it was closed; nothing is known of the endpoint any more."""
+        self._closed, self._breakers = None, breakers
+        for _ in range(self._out):  # of before: they end, and count for nothing
+            breakers.sent_before()
+        self._changed()
 
     def resize(self, slots: int) -> None:
         """Have that many slots from now on. With fewer than jobs are out, these go on, and no other is sent."""
@@ -213,7 +254,7 @@ class Admission:
             hopeless = self._breakers.hopeless(name)
             if hopeless is not None:
                 _refuse(line, hopeless)
-        while self._closed is None and self._window.free and self._allowed != 0:
+        while self._closed is None and self._window.free and self.allowance.left != 0:
             workflow = self._next()
             if workflow is None:
                 return
@@ -221,9 +262,7 @@ class Admission:
             self._breakers.sent(workflow)
             self._window.take()
             self._out += 1
-            self.undecided += 1
-            if self._allowed is not None:
-                self._allowed -= 1
+            self.allowance.take()
             ticket.set_result(Pass(self, workflow))
 
     def _next(self) -> str | None:

@@ -26,6 +26,7 @@ from assetmill.errors import (
     BlankImage,
     NotDelivered,
     OutcomeUnknown,
+    OutOfSight,
     ProviderRefused,
     QueueStalled,
     RequestRejected,
@@ -112,7 +113,7 @@ def _left_open(batch: Batch, work: Work, sent: Sent, error: NotDelivered | Provi
     """A job that goes on out of our sight; a key that is refused ends the run, and the job is still to be had."""
     if isinstance(error, ProviderRefused):
         batch.end(error)
-    words = NotDelivered(f"its job goes on: {error.message}", job_id=sent.job_id, hint="assetmill settle collects it")
+    words = OutOfSight(f"its job goes on: {error.message}", job_id=sent.job_id, hint="assetmill settle collects it")
     return Outcome(work.item, "open", sent.attempt_id, error=words, job_id=sent.job_id)
 
 

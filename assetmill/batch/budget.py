@@ -7,9 +7,10 @@ waits. The books hold the budgets when a job is written down (`assetmill.ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
+from types import MappingProxyType
 
 from assetmill.errors import BudgetExceeded
 from assetmill.manifest.models import Pack
@@ -19,9 +20,11 @@ from assetmill.planning.estimate import LOAD, START, TAIL
 from assetmill.planning.plan import Plan, PlanItem, State
 from assetmill.providers.base import EndpointFacts
 from assetmill.providers.endpoint import Endpoint
+from assetmill.providers.routing import Routes
 from assetmill.settings import Settings
 
 NO_FACTS = EndpointFacts()
+NO_FACTS_YET: Mapping[str, EndpointFacts] = MappingProxyType({})
 SHORTEST_LIMIT_MS = 60_000
 LIMIT_FACTOR = 3
 ROUNDING_MS = 1000  # a worker's life is billed in whole seconds
@@ -56,12 +59,14 @@ class Bounds:
         limit_ms: execution limit of a job by the settings.
         tight: there is a budget, so that the limit is tightened.
         idle_ms: idle timeout of the endpoint; a usual long one where nobody says.
+        by_units: the endpoint charges for calls, and not for time: what they cost at most is known beforehand.
     """
 
     usd_per_s: Decimal | None
     limit_ms: int
     tight: bool
     idle_ms: int
+    by_units: bool = False
 
     def execution_ms(self, item: PlanItem) -> int:
         """How long a job may run: three times what the plan allows for, and a model load, where there is a budget."""
@@ -77,6 +82,8 @@ class Bounds:
         Returns:
             US dollars, rounded up; None when the price is unknown.
         """
+        if self.by_units:
+            return item.cost.high
         if self.usd_per_s is None:
             return None
         rest_ms = round(START.high * 1000) + self.idle_ms + DEAD_TIME_MS + ROUNDING_MS
@@ -85,8 +92,56 @@ class Bounds:
 
     def largest(self, items: Iterable[PlanItem]) -> Decimal | None:
         """The largest reservation among some pictures; None without any, or where the price is unknown."""
-        found = [self.reservation(item) for item in items]
-        return None if not found or None in found else max(one for one in found if one is not None)
+        return _largest(self.reservation(item) for item in items)
+
+
+@dataclass(frozen=True, slots=True)
+class RoadBounds:
+    """The same of every endpoint of a run: a picture is bounded by whoever is asked for it.
+
+    Args:
+        by_url: bounds of each endpoint, by its address.
+    """
+
+    by_url: Mapping[str, Bounds]
+
+    def execution_ms(self, item: PlanItem) -> int:
+        """How long a job may run."""
+        return self._of(item).execution_ms(item)
+
+    def reservation(self, item: PlanItem) -> Decimal | None:
+        """What a job may cost at most; None when the price is unknown."""
+        return self._of(item).reservation(item)
+
+    def largest(self, items: Iterable[PlanItem]) -> Decimal | None:
+        """The largest reservation among some pictures; None without any, or where a price is unknown."""
+        return _largest(self.reservation(item) for item in items)
+
+    def _of(self, item: PlanItem) -> Bounds:
+        if item.road is None:
+            raise ValueError(f"{item.label} is blocked, and costs nothing")
+        return self.by_url[item.road.endpoint.url]
+
+
+def _largest(reservations: Iterable[Decimal | None]) -> Decimal | None:
+    found = list(reservations)
+    return None if not found or None in found else max(one for one in found if one is not None)
+
+
+def bounds_for(
+    routes: Routes, settings: Settings, limits: Limits, facts: Mapping[str, EndpointFacts] = NO_FACTS_YET
+) -> RoadBounds:
+    """What bounds a job's cost at each endpoint of a run.
+
+    Args:
+        routes: with prices.
+        settings: the environment.
+        limits: the budgets.
+        facts: what endpoints say of themselves, by their address.
+    """
+    return RoadBounds({
+        one.url: bounds_at(one, settings, limits, facts.get(one.url, NO_FACTS)) for one in routes.endpoints
+    })  # fmt: skip
 
 
 def bounds_at(endpoint: Endpoint, settings: Settings, limits: Limits, facts: EndpointFacts = NO_FACTS) -> Bounds:
@@ -105,7 +160,10 @@ def bounds_at(endpoint: Endpoint, settings: Settings, limits: Limits, facts: End
     dearest = None if endpoint.usd_per_s is None else max(endpoint.usd_per_s, *known, Decimal(0))
     idle_s = TAIL.high if facts.idle_timeout_s is None else facts.idle_timeout_s
     limit_ms = settings.execution_timeout_s * 1000
-    return Bounds(dearest, limit_ms, tight=bool(limits) and endpoint.paid, idle_ms=round(idle_s * 1000))
+    return Bounds(
+        dearest, limit_ms, tight=bool(limits) and endpoint.paid, idle_ms=round(idle_s * 1000),
+        by_units=endpoint.by_units and endpoint.paid,
+    )  # fmt: skip
 
 
 def may_be_sent(plan: Plan) -> tuple[PlanItem, ...]:
@@ -143,16 +201,16 @@ class Outlook:
         return self.note
 
 
-def outlook(plan: Plan, standings: Sequence[Standing], bounds: Bounds) -> Outlook:
+def outlook(plan: Plan, standings: Sequence[Standing], bounds: RoadBounds) -> Outlook:
     """Hold a plan against what its budgets have left. What costs nothing passes every budget.
 
     Args:
         plan: what would be sent.
         standings: the budgets; none where nothing is limited.
-        bounds: of its endpoint.
+        bounds: of its endpoints.
     """
     items = may_be_sent(plan)
-    if not standings or not items or not plan.endpoint.paid:
+    if not standings or not items or not plan.paid:
         return Outlook()
     need = bounds.largest(items)
     if need is None:

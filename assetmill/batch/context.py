@@ -11,13 +11,25 @@ from assetmill.batch.admission import Admission
 from assetmill.batch.desk import Desk
 from assetmill.batch.prepare import Priority
 from assetmill.batch.purse import Purse
-from assetmill.errors import AssetmillError, AttemptError, BlankImage, KeyMissing, ResultLost
+from assetmill.errors import (
+    AssetmillError,
+    AttemptError,
+    BlankImage,
+    KeyMissing,
+    ProviderRefused,
+    QueueStalled,
+    ResultLost,
+)
 from assetmill.images import decode, nothing_in
 from assetmill.ledger import Finish, Output
 from assetmill.manifest.models import Pack
 from assetmill.money import Cost
 from assetmill.packs import PackIndex
+from assetmill.packs.keys import sha256_of
 from assetmill.planning.plan import PlanItem, State
+from assetmill.providers.breakers import Breakers
+from assetmill.providers.endpoint import Endpoint
+from assetmill.providers.routing import Routes
 from assetmill.settings import Settings
 from assetmill.storage import Store
 from assetmill.workflows.library import Library
@@ -125,35 +137,63 @@ class RawImages:
 
 
 @dataclass(kw_only=True)
+class Common:
+    """What all endpoints of a run share and change.
+
+    Args:
+        outcomes: how each picture ended, by (asset id, candidate).
+        tries: what has been tried so far, by generation fingerprint.
+        unknowns: how often a picture was sent whose request had no answer, by generation fingerprint.
+        in_hand: attempts that a task of this run is carrying to their end; its other tasks leave them alone.
+        retried: attempts that were replaced by another one in this run.
+        before: the pack as it was published when the run began; None if there was none.
+        told: hears of each picture's end, as soon as it is known.
+        ended: why nothing more is sent anywhere.
+    """
+
+    outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    tries: dict[str, Tries] = field(default_factory=dict)
+    unknowns: Mapping[str, int] = field(default_factory=dict)
+    in_hand: set[str] = field(default_factory=set)
+    retried: int = 0
+    before: PackIndex | None = None
+    told: Callable[[Outcome], None] | None = None
+    ended: AssetmillError | None = None
+
+
+@dataclass(kw_only=True)
 class Batch(Desk):
-    """One run: what it needs, and how far it is.
+    """One run, as it stands to one of its endpoints: what it needs, and how far it is.
+
+    A run that uses several endpoints has one such view of itself for each (`lanes`), with its own provider, window and
+    breakers; everything else is the same for all.
 
     Args:
         run_id: id of the run.
         pack: resolved manifest.
         settings: the environment.
         library: workflows and their contract.
-        admission: who may send.
+        routes: who makes what.
+        admission: who may send to this endpoint.
         limits: execution timeout and time to live of a job, milliseconds.
         strip: leave provenance out of published files.
         priority: how this run stands to others at the same endpoint.
         purse: its budgets.
         shared: other runs may use the endpoint too; false where this run has started it for itself.
         resend_unknown: how often a picture is sent again whose request had no answer.
-        unknowns: how often that has happened so far, by generation fingerprint.
-        tries: what has been tried so far, by generation fingerprint.
         finishing: lets a few pictures be finished at once, so that the books never wait behind many.
         drawing: lets a few guides be drawn at once, for the same reason and for their memory.
-        retried: attempts that were replaced by another one in this run.
-        before: the pack as it was published when the run began; None if there was none.
-        in_hand: attempts that a task of this run is carrying to their end; its other tasks leave them alone.
-        told: hears of each picture's end, as soon as it is known.
+        common: what all endpoints share and change.
+        lanes: the run at each of its endpoints, by address.
+        closed: why nothing more is sent to this endpoint; None while something may be.
+        closed_at: when that was, in seconds of the clock that never jumps.
     """
 
     run_id: str
     pack: Pack
     settings: Settings
     library: Library
+    routes: Routes
     admission: Admission
     limits: tuple[int, int]
     strip: bool
@@ -162,28 +202,74 @@ class Batch(Desk):
     priority: Priority = "normal"
     shared: bool = False
     resend_unknown: int = 1
-    unknowns: Mapping[str, int] = field(default_factory=dict)
-    tries: dict[str, Tries] = field(default_factory=dict)
     finishing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FINISH_AT_ONCE))
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DRAW_AT_ONCE))
-    retried: int = 0
-    before: PackIndex | None = None
-    in_hand: set[str] = field(default_factory=set)
-    told: Callable[[Outcome], None] | None = None
-    ended: AssetmillError | None = None
-    outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    common: Common = field(default_factory=Common)
+    lanes: dict[str, Batch] = field(default_factory=dict)
+    closed: AssetmillError | None = None
+    closed_at: float = 0.0
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.lanes.setdefault(self.endpoint.url, self)
+
+    @property
+    def outcomes(self) -> dict[tuple[str, int], Outcome]:
+        """How each picture ended, by (asset id, candidate)."""
+        return self.common.outcomes
+
+    @property
+    def in_hand(self) -> set[str]:
+        """Attempts that a task of this run is carrying to their end."""
+        return self.common.in_hand
+
+    @property
+    def ended(self) -> AssetmillError | None:
+        """Why nothing more is sent here; None while something may be."""
+        return self.common.ended or self.closed
+
+    @property
+    def seat(self) -> str:
+        """Name of the run among those that share the endpoint; a run has a seat at each of its endpoints."""
+        first = next(iter(self.lanes.values()))
+        return self.run_id if first is self else f"{self.run_id}@{sha256_of(self.endpoint.url.encode())[:8]}"
+
+    def lane(self, endpoint: Endpoint) -> Batch:
+        """The run at one of its endpoints."""
+        return self.lanes[endpoint.url]
 
     def end(self, error: AssetmillError) -> None:
-        """Send nothing more: the first error of this weight is the reason that the run gives."""
-        if self.ended is None:
-            self.ended = error
-            self._stopping.set()
+        """Send nothing more: to this endpoint, where it alone is to blame, else to nobody.
+
+        The first error of this weight is the reason that the run gives.
+        """
+        if not isinstance(error, ProviderRefused | QueueStalled):
+            self._end_all(error)
+            return
+        if self.closed is None:
+            self.closed, self.closed_at = error, self.clock.monotonic()
+            self.stopping.set()
             self.admission.close(error)
+        if all(lane.closed is not None for lane in self.lanes.values()):
+            self._end_all(error)
+
+    def _end_all(self, error: AssetmillError) -> None:
+        if self.common.ended is None:
+            self.common.ended = error
+        for lane in self.lanes.values():
+            lane.stopping.set()
+            lane.admission.close(error)
+
+    def reopen(self) -> None:
+        """Let jobs go to this endpoint again, one of each workflow first."""
+        if self.closed is not None and self.common.ended is None:
+            self.closed = None
+            self.stopping.clear()
+            self.admission.reopen(Breakers(self.clock.monotonic, self.settings.worker_idle_s))
 
     async def stopped_within(self, seconds: float) -> bool:
-        """Wait, but no longer than until the run is ended; says whether it is."""
-        stopping = asyncio.ensure_future(self._stopping.wait())
+        """Wait, but no longer than until nothing more is sent here; says whether it is so."""
+        stopping = asyncio.ensure_future(self.stopping.wait())
         sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
         await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
         for task in (stopping, sleeping):
@@ -193,14 +279,14 @@ class Batch(Desk):
 
     def tries_of(self, item: PlanItem) -> Tries:
         """What has been tried for the wish of a picture."""
-        return self.tries.setdefault(item.made.fingerprint if item.made else "", Tries())
+        return self.common.tries.setdefault(item.made.fingerprint if item.made else "", Tries())
 
     def report(self, outcome: Outcome) -> Outcome:
         """Keep an outcome, and tell whoever watches."""
         self.outcomes[outcome.item.key] = outcome
         self.purse.moved.set()
-        if self.told is not None:
-            self.told(outcome)
+        if self.common.told is not None:
+            self.common.told(outcome)
         if not outcome.good:  # what is drawn from it need not wait; a raw picture that was offered before stands
             self.raws.offer(outcome.item.key, None)
         if outcome.item.state is State.CACHED:  # finished again: not among the pictures that the progress counts
@@ -211,7 +297,7 @@ class Batch(Desk):
 
     def spent(self, outcome: Outcome) -> None:
         """Count an attempt that is about to be replaced."""
-        self.retried += 1
+        self.common.retried += 1
         self.purse.moved.set()
         self.progress.charged(outcome.cost)
         self.progress.forget(outcome.job_id)

@@ -13,9 +13,10 @@ from decimal import Decimal
 from assetmill.batch.desk import Desk
 from assetmill.batch.sent import Sent, possible_cost, sent_before
 from assetmill.ledger import Facts, OpenAttempt
-from assetmill.money import NO_PRICE, UNKNOWN_TURN, Cost, Spell, Turn, UnitPrice, attempt_cost, unit_prices
-from assetmill.money.amounts import rounded
+from assetmill.money import NO_PRICE, UNKNOWN_TURN, Cost, Spell, Turn, attempt_cost, no_cost
+from assetmill.money.amounts import charge, rounded
 from assetmill.providers.base import Job, JobState
+from assetmill.providers.endpoint import COMFYUI, Endpoint
 
 CUT_SHORT = frozenset({JobState.CANCELLED, JobState.TIMED_OUT})
 """Endings of which a handler that does not await, like worker-comfyui's, hears only when it has done its work."""
@@ -55,8 +56,8 @@ async def account(desk: Desk, sent: Sent, job: Job | None) -> Account:
     if job is None:
         return Account(possible_cost(sent.usd_per_s, sent.high_usd), Facts())
     facts = times_of(desk, sent, job)
-    if job.units is not None:
-        return Account(units_cost(unit_prices().get(desk.endpoint.kind), job.units), facts)
+    if desk.endpoint.by_units:
+        return Account(units_cost(desk.endpoint, job.units, sent.high_usd), facts)
     if job.execution_ms is None:
         return Account(possible_cost(sent.usd_per_s, sent.high_usd), facts)
     told = await _accounted(desk, sent, facts)
@@ -76,6 +77,9 @@ async def account_collected(desk: Desk, attempt: OpenAttempt) -> Account:
     Raises:
         LedgerError: the books are unavailable.
     """
+    if desk.endpoint.by_units:
+        known = Facts(queue_ms=attempt.queue_ms, execution_ms=attempt.execution_ms, units=attempt.units)
+        return Account(units_cost(desk.endpoint, attempt.units, attempt.planned_high_usd), known)
     facts = Facts(
         worker_id=attempt.worker_id,
         started_at=attempt.started_at,
@@ -95,16 +99,38 @@ async def _accounted(desk: Desk, sent: Sent, facts: Facts, *, ask: bool = True) 
         facts = _priced(desk, facts, facts.worker_id)
     usd_per_s = sent.usd_per_s if facts.price_per_s_usd is None else facts.price_per_s_usd
     hidden_ms = _hidden_ms(sent, facts)
+    if desk.endpoint.kind == COMFYUI:  # a server that is there anyhow: no job starts it, and none leaves it idle
+        cost = standing_cost(usd_per_s, facts.execution_ms)
+        return Account(cost, facts)
     cost = attempt_cost(usd_per_s, facts.execution_ms, facts.queue_ms, turn, hidden_ms=hidden_ms)
     return Account(cost, facts if sent.usd_per_s == 0 else _with_turn(facts, turn))
 
 
-def units_cost(price: UnitPrice | None, units: float) -> Cost:
-    """What a job cost that its provider charged in a currency of its own; all None where nobody knows its price."""
-    if price is None or price.usd is None:
+def standing_cost(usd_per_s: Decimal | None, execution_ms: int | None) -> Cost:
+    """What a job cost on a server that is paid for anyhow: its time there, at the price of an hour."""
+    if usd_per_s is None or execution_ms is None:
         return NO_PRICE
-    amount = rounded(price.usd * Decimal(str(units)))
-    return Cost(amount, amount, amount, f"estimated: {units:g} x price of a {price.unit}: {price.source}")
+    amount = charge(usd_per_s, execution_ms)
+    return Cost(amount, amount, amount, "estimated: its time on the server at the price of an hour")
+
+
+def units_cost(endpoint: Endpoint, units: float | None, high_usd: Decimal | None) -> Cost:
+    """What a job cost that its provider charged in a currency of its own.
+
+    Args:
+        endpoint: it knows what a unit costs; all None where nobody does.
+        units: what the provider told; None where it told nothing.
+        high_usd: what the plan said that it costs at most.
+    """
+    if endpoint.draft:
+        return no_cost("draft")
+    if units is None:
+        return possible_cost(None, high_usd)
+    if endpoint.usd_per_unit is None:
+        return NO_PRICE
+    amount = rounded(endpoint.usd_per_unit * Decimal(str(units)))
+    words = f"estimated: {units:g} units at {endpoint.usd_per_unit:f} USD each: {endpoint.price_source}"
+    return Cost(amount, amount, amount, words)
 
 
 def _priced(desk: Desk, facts: Facts, worker_id: str) -> Facts:

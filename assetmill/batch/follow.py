@@ -11,12 +11,13 @@ from typing import Any
 from assetmill.batch.context import Batch, Outcome
 from assetmill.batch.finish import finish_again
 from assetmill.batch.settle import carry_on, claim_of
-from assetmill.errors import AttemptError, NotDelivered
+from assetmill.errors import AttemptError, NotDelivered, OutOfSight
 from assetmill.ledger import OPEN_STATUSES, Status, is_gone
 from assetmill.ledger.codec import read_outputs
 from assetmill.planning.plan import PlanItem
 
 LOOK_EVERY_S = 1.0
+SILENT = "its endpoint does not tell what became of it"
 
 
 async def follow(batch: Batch, item: PlanItem, attempt_id: str) -> Outcome | None:
@@ -52,11 +53,12 @@ async def _look_after(batch: Batch, row: dict[str, Any]) -> str:
     claimed = None if elsewhere else await claim_of(batch.ledger, batch.owner, batch.clock, row["attempt_id"])
     if claimed is None:
         return "another run is at it" if await batch.stopped_within(LOOK_EVERY_S) else ""
-    return "" if await carry_on(batch, claimed, wait=True) else "its endpoint does not tell what became of it"
+    return "" if await carry_on(batch, claimed, wait=True) else SILENT
 
 
 def _still_open(item: PlanItem, row: dict[str, Any], why: str) -> Outcome:
-    error = NotDelivered(f"job {row['job_id'] or 'unknown'} is still open: {why}", hint="assetmill settle collects it")
+    kind = OutOfSight if why == SILENT else NotDelivered
+    error = kind(f"job {row['job_id'] or 'unknown'} is still open: {why}", hint="assetmill settle collects it")
     return Outcome(item, "open", row["attempt_id"], error=error, job_id=row["job_id"])
 
 

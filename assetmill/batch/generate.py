@@ -35,10 +35,10 @@ from assetmill.providers.retry import Again, decide, new_seed
 
 
 async def generate(batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
-    """Make one picture, trying again where that makes sense, and report its outcome.
+    """Make one picture at one endpoint, trying again where that makes sense.
 
     Args:
-        batch: the run.
+        batch: the run at that endpoint.
         item: what is planned.
         entry: the right to send the first job; it is used up.
 
@@ -58,13 +58,13 @@ async def generate(batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
         outcome = outcome or same_fate(item, tries)
         verdict = _verdict(batch, made, outcome, tries)
         if outcome is not None and (verdict is None or not await _dropped(batch, outcome)):
-            return batch.report(await _ended(batch, outcome, tries))
+            return await _ended(batch, outcome, tries)
         try:
             entry = await batch.admission.enter(made.workflow, again=True)
         except AssetmillError as error:
             if isinstance(error, ProviderFailing):
                 batch.end(error)
-            return batch.report(outcome or Outcome(item, "unsent", error=error))
+            return outcome or Outcome(item, "unsent", error=error)
         if outcome is not None and verdict is not None:
             _note(batch, item, outcome, verdict, tries)
 
@@ -116,7 +116,7 @@ def _verdict(batch: Batch, made: Generation, outcome: Outcome | None, tries: Tri
         return None
     if not isinstance(outcome.error, AttemptError) or not _came_to_nothing(outcome):
         return None
-    left = batch.resend_unknown - batch.unknowns.get(made.fingerprint, 0)
+    left = batch.resend_unknown - batch.common.unknowns.get(made.fingerprint, 0)
     verdict = decide(outcome.error, tries.failures, resend_unknown=max(0, left))
     return verdict if isinstance(verdict, Again) else None
 

@@ -74,12 +74,19 @@ def interruptible(batch: Batch) -> Iterator[Interruption]:
 
 
 async def withdraw_queued(batch: Batch) -> int:
-    """Cancel this run's jobs that wait in the queue, settle those that never ran, and return how many these were."""
+    """Cancel this run's jobs that wait in a queue, settle those that never ran, and return how many these were."""
+    counts = [await _withdraw_at(lane) for lane in batch.lanes.values()]
+    return sum(counts)
+
+
+async def _withdraw_at(batch: Batch) -> int:
+    """The same at one endpoint."""
     queued = {job_id for job_id, state in batch.progress.jobs.items() if state is JobState.QUEUED}
 
     def sent() -> list[Sent]:
         mine = [one for one in batch.ledger.open_attempts() if one.owner == batch.owner.id]
-        return [sent_before(one, one.job_id) for one in mine if one.job_id in queued and one.job_id is not None]
+        here = [one for one in mine if one.endpoint_url == batch.endpoint.url]
+        return [sent_before(one, one.job_id) for one in here if one.job_id in queued and one.job_id is not None]
 
     jobs = await asyncio.to_thread(sent)
     try:

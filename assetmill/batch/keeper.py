@@ -111,7 +111,7 @@ class Keeper:
             self._collecting.cancel()
             await asyncio.gather(self._collecting, return_exceptions=True)
         with suppress(LedgerError):  # it is void in a few seconds
-            await self._in_thread(lambda: self.batch.ledger.seats.leave(self.batch.run_id))
+            await self._in_thread(lambda: self.batch.ledger.seats.leave(self.batch.seat))
         with suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_S):
                 while self.leases:
@@ -188,7 +188,7 @@ class Keeper:
         if ended != self._served[0]:
             self._served = ended, now
         return Seat(
-            run_id=self.batch.run_id,
+            run_id=self.batch.seat,
             limit_name=self.name,
             priority=self.batch.priority,
             wants=self.wanted,

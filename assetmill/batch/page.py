@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from assetmill.batch.context import Batch, Outcome
-from assetmill.batch.results import Choice, layer_specs
+from assetmill.batch.results import Choice
 from assetmill.errors import KeyMissing
 from assetmill.ledger import Output
-from assetmill.manifest.models import DEPTH_LAYERS, Parallax
+from assetmill.manifest.models import Parallax
+from assetmill.manifest.parallax import WHOLE, layer_roles, layers_of
 from assetmill.money import usd
 from assetmill.packs import gallery_key
 from assetmill.packs.kinds import PAGE
@@ -38,7 +39,7 @@ def write_gallery(batch: Batch, plan: Plan, choices: Mapping[str, Choice], now: 
         pack=pack.pack.id,
         run_id=batch.run_id,
         created_at=now.isoformat(timespec="seconds"),
-        endpoint=batch.endpoint.name,
+        endpoint=batch.routes.name,
         totals=_totals(batch, items),
         items=tuple(items),
     )
@@ -58,7 +59,7 @@ def _made(batch: Batch, choice: Choice, sheets: Mapping[str, Mapping[str, Any]])
     shown = choice.chosen or choice.all[0]
     asset, made, finish = choice.asset, shown.item.made, shown.finish
     files = finish.by_role if finish else {}
-    main = files.get("image") or files.get("full")
+    main = files.get("image") or files.get(WHOLE)
     return GalleryItem(
         asset_id=asset.id,
         type=shown.item.asset.type,
@@ -75,6 +76,7 @@ def _made(batch: Batch, choice: Choice, sheets: Mapping[str, Mapping[str, Any]])
         note=_note(shown),
         sheet=sheets.get(finish.sheet_key or "") if finish else None,
         layers=_layers(asset, files) if isinstance(asset, Parallax) and files else (),
+        endless=isinstance(asset, Parallax) and asset.seamless in ("x", "xy"),
         candidates=_candidates(choice),
         attempt_id=shown.attempt_id,
     )
@@ -102,8 +104,8 @@ def _candidates(choice: Choice) -> tuple[str, ...]:
 
 def _layers(asset: Parallax, files: Mapping[str, Output]) -> tuple[GalleryLayer, ...]:
     return tuple(
-        GalleryLayer(id=spec.id, href=UP + files[role].key, scroll_factor=spec.scroll_factor, opaque=role == "far")
-        for role, spec in zip(DEPTH_LAYERS, layer_specs(asset), strict=True)
+        GalleryLayer(id=spec.id, href=UP + files[role].key, scroll_factor=spec.scroll_factor, opaque=place == 0)
+        for place, (role, spec) in enumerate(zip(layer_roles(asset), layers_of(asset), strict=True))
         if role in files
     )
 

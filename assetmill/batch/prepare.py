@@ -6,18 +6,18 @@ import itertools
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from assetmill.batch.budget import Outlook, bounds_at, limits_for, outlook
+from assetmill.batch.budget import Outlook, bounds_for, limits_for, outlook
 from assetmill.manifest import Pack, load_pack
 from assetmill.money.budgets import Standing, budgets_of
 from assetmill.planning.history import NOTHING, History, read_history
-from assetmill.planning.plan import ALL, Plan, Selection, make_plan
-from assetmill.providers.endpoint import Endpoint
-from assetmill.providers.endpoints import resolve_endpoint
+from assetmill.planning.plan import ALL, Plan, Selection
+from assetmill.planning.planner import make_plan
+from assetmill.providers.routing import Routes, routes_for
 from assetmill.settings import Settings
 from assetmill.workflows.library import load_library
 
@@ -35,7 +35,8 @@ class Request:
 
     Args:
         manifest: path of the manifest.
-        endpoint: name or address; None for the configured provider.
+        endpoint: name or address of who makes everything, or several with commas between them, of which the later
+            ones take over; None for what the manifest and the settings say.
         selection: part of the manifest.
         overrides: asset fields that the command line sets for all assets.
         source: what the books call the manifest, where that is not its path: the address that it came from.
@@ -57,25 +58,31 @@ class Request:
         return self.source or str(self.manifest)
 
 
-def plan_only(settings: Settings, request: Request) -> Plan:
+def plan_only(settings: Settings, request: Request, at: datetime | None = None) -> Plan:
     """Plan without opening a store or an endpoint; books that do not exist yet are not made.
+
+    Args:
+        settings: the environment.
+        request: what is asked for.
+        at: now, aware; the machine's own time if left out. Endpoints that failed lately are left alone for a while.
 
     Raises:
         ManifestError, UsageError, WorkflowError, LedgerError, ProviderRefused.
     """
     pack = load_pack(request.manifest, request.overrides)
     library = load_library()
-    endpoint = resolve_endpoint(settings, request.endpoint)
+    routes = routes_for(settings, pack, request.endpoint)
     with ExitStack() as stack:
         history = NOTHING
         if _books_exist(settings.ledger_url):
             from assetmill.ledger import Ledger  # noqa: PLC0415  a first plan has no books to read
 
-            history = books_of(stack.enter_context(Ledger.open(settings.ledger_url)), pack, endpoint)
+            ledger = stack.enter_context(Ledger.open(settings.ledger_url))
+            history = books_of(ledger, pack, routes, at or datetime.now(UTC))
         strip = settings.strip_provenance
-        resend = settings.resend_unknown if endpoint.paid else NO_LIMIT
+        resend = settings.resend_unknown if routes.paid else NO_LIMIT
         return make_plan(
-            pack, history, endpoint, library, selection=request.selection, strip=strip, resend_unknown=resend
+            pack, history, routes, library, selection=request.selection, strip=strip, resend_unknown=resend
         )
 
 
@@ -92,7 +99,7 @@ def budget_outlook(settings: Settings, request: Request, plan: Plan, at: datetim
         LedgerError: the books cannot be read.
     """
     limits = limits_for(settings, plan.pack, request.budget_usd)
-    bounds = bounds_at(plan.endpoint, settings, limits)
+    bounds = bounds_for(plan.routes, settings, limits)
     budgets = budgets_of(limits, run_id="", game=plan.pack.game.id, at=at)
     standings = [Standing(budget, Decimal(0), Decimal(0)) for budget in budgets]
     if budgets and _books_exist(settings.ledger_url):
@@ -125,6 +132,6 @@ def _books_exist(url: str) -> bool:
     return not url.startswith(SQLITE_FILE) or Path(url.removeprefix(SQLITE_FILE)).exists()
 
 
-def books_of(ledger: Ledger, pack: Pack, endpoint: Endpoint) -> History:
-    """What the books hold for a manifest at an endpoint; drafts and real pictures are never mixed."""
-    return read_history(ledger, pack.game.id, draft=endpoint.draft)
+def books_of(ledger: Ledger, pack: Pack, routes: Routes, at: datetime) -> History:
+    """What the books hold for a manifest; drafts and real pictures are never mixed."""
+    return read_history(ledger, pack.game.id, draft=routes.main.draft, at=at)

@@ -21,7 +21,7 @@ from assetmill.errors import AssetmillError
 from assetmill.money import Price, PriceList, published_prices
 from assetmill.money.kept import Catalog, keep, read_kept
 from assetmill.providers.base import EndpointFacts, Provider
-from assetmill.providers.endpoint import LOOPBACK, Endpoint
+from assetmill.providers.endpoint import LOOPBACK, RUNPOD, Endpoint
 from assetmill.providers.runpod.catalog import fetch_catalog
 from assetmill.settings import Settings
 
@@ -36,7 +36,7 @@ async def priced(
     Raises:
         UsageError: the kept prices cannot be read or written.
     """
-    if not endpoint.paid:
+    if not endpoint.paid or endpoint.kind != RUNPOD:
         return endpoint, EndpointFacts()
     prices = await _fresh(endpoint, settings, clock, say)
     facts = await provider.facts()

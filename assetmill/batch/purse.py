@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from assetmill.batch.budget import Bounds
+from assetmill.batch.budget import RoadBounds
 from assetmill.errors import BudgetTaken
 from assetmill.money.budgets import NO_LIMITS, Budget, Limits, Standing
 
@@ -44,7 +44,7 @@ class Purse:
     """
 
     limits: Limits
-    bounds: Bounds
+    bounds: RoadBounds
     told: Callable[[Warned], None] | None = None
     warnings: list[Warned] = field(default_factory=list)
     known: set[tuple[str, int]] = field(default_factory=set)
@@ -60,6 +60,6 @@ class Purse:
             self.told(warned)
 
 
-def new_purse(limits: Limits, bounds: Bounds, *, paid: bool) -> Purse:
+def new_purse(limits: Limits, bounds: RoadBounds, *, paid: bool) -> Purse:
     """The budgets of a run; what costs nothing has none."""
     return Purse(limits if paid else NO_LIMITS, bounds)

@@ -10,7 +10,7 @@ from assetmill.batch.sharing import BACKFILL
 from assetmill.errors import WorkflowError
 from assetmill.guides import draw
 from assetmill.ledger import Intent
-from assetmill.planning.fingerprint import Generation
+from assetmill.planning.fingerprint import Generation, with_seed
 from assetmill.planning.plan import PlanItem
 from assetmill.providers.base import InputImage, JobRequest
 from assetmill.workflows.bind import BoundGraph, bind
@@ -38,21 +38,32 @@ async def build_request(batch: Batch, item: PlanItem, made: Generation, one: Try
     Raises:
         AttemptError, WorkflowError: it cannot be made; nothing was sent.
     """
-    workflow = batch.library.get(made.workflow)
+    workflow = batch.library.get(made.workflow).part(made.roles)
     pictures: tuple[InputImage, ...] = ()
     names: dict[str, str] = {}
     if workflow.needs_image:
         name = f"{one.attempt_id}.png"
         pictures = (InputImage(name, await _input_image(batch, item, made)),)
         names = dict.fromkeys(workflow.images, name)
-    parameters = {**made.parameters, **names}
-    if one.seed != made.seed:
-        parameters["seed"] = one.seed
-    bound: BoundGraph = bind(workflow, parameters, prefix=one.attempt_id)
+    parameters = made.parameters if one.seed == made.seed else with_seed(made.parameters, one.seed)
+    bound: BoundGraph = bind(workflow, {**parameters, **names}, prefix=one.attempt_id)
     ensure_sound(bound, batch.library.contract)
     execution_ms, ttl_ms = batch.purse.bounds.execution_ms(item), batch.limits[1]
     low = batch.priority == BACKFILL
     return JobRequest(one.attempt_id, bound.graph, bound.outputs, pictures, execution_ms, ttl_ms, low_priority=low)
+
+
+async def _pipeline_request(batch: Batch, item: PlanItem, made: Generation, one: Try) -> JobRequest:
+    """The calls of a pipeline, and the picture that is uploaded for them."""
+    from assetmill.providers.scenario.pipelines import pipeline_for  # noqa: PLC0415  most runs need none
+
+    pipeline = pipeline_for(item.asset, batch.endpoint.model)
+    pictures: tuple[InputImage, ...] = ()
+    if pipeline.needs_image:
+        pictures = (InputImage(f"{one.attempt_id}.png", await _input_image(batch, item, made)),)
+    values = made.parameters if one.seed == made.seed else with_seed(made.parameters, one.seed)
+    bound = pipeline.bind(values, prefix=one.attempt_id, image=pictures[0].name if pictures else None)
+    return JobRequest(one.attempt_id, bound.graph, bound.outputs, pictures, batch.limits[0], batch.limits[1])
 
 
 async def _input_image(batch: Batch, item: PlanItem, made: Generation) -> bytes:
@@ -96,4 +107,6 @@ def intent_of(batch: Batch, item: PlanItem, made: Generation, request: JobReques
         planned_usd=item.cost.estimate,
         planned_high_usd=item.cost.high,
         reserved_usd=batch.purse.bounds.reservation(item),
+        instead_of=item.instead_of,
+        instead_why=item.instead_why or None,
     )

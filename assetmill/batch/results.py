@@ -13,7 +13,8 @@ from assetmill.errors import FilesGone
 from assetmill.exports.pack import pack_files
 from assetmill.finishing.fields import is_smooth
 from assetmill.ledger import Finish, Output, RowFilter
-from assetmill.manifest.models import DEPTH_LAYERS, Asset, Parallax, ParallaxLayer
+from assetmill.manifest.models import Asset, Parallax
+from assetmill.manifest.parallax import WHOLE, is_layer, layer_roles, layers_of
 from assetmill.packs import (
     PackAsset,
     PackIndex,
@@ -27,8 +28,6 @@ from assetmill.packs import (
 )
 
 DRAFT_CHANNEL = "draft"
-LAYER_SCROLL = {"far": 0.1, "mid": 0.5, "near": 0.8}  # the game runtime's own factors for its sky, mid and near layers
-LAYER_DEPTH = {"far": 0.0, "mid": 0.5, "near": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +65,9 @@ def read_before(batch: Batch, channel: str) -> None:
         StorageError: the store failed, or what it publishes is damaged, or another pack; nothing has been paid for yet.
     """
     channel = channel_of(batch, channel)
-    batch.before = load_latest(batch.store, batch.pack.game.id, channel)
-    if batch.before is not None:
-        refuse_other_pack(batch.before, batch.pack.pack.id, channel)
+    batch.common.before = load_latest(batch.store, batch.pack.game.id, channel)
+    if batch.common.before is not None:
+        refuse_other_pack(batch.common.before, batch.pack.pack.id, channel)
 
 
 def publish_pack(batch: Batch, choices: Mapping[str, Choice], channel: str, now: datetime) -> Published | None:
@@ -78,7 +77,7 @@ def publish_pack(batch: Batch, choices: Mapping[str, Choice], channel: str, now:
         FilesGone: files are not in the store; those that the next run can make again are forgotten.
         LedgerError, StorageError: nothing is half published; the run may be repeated.
     """
-    game, before = batch.pack.game.id, batch.before
+    game, before = batch.pack.game.id, batch.common.before
     channel = channel_of(batch, channel)
     ordered = _ordered_at(batch)
     fresh = {
@@ -136,7 +135,7 @@ def _entry(batch: Batch, choice: Choice, ordered: Mapping[str, datetime]) -> Pac
         exports=asset.export,
         smooth=is_smooth(asset, batch.pack),
         placement=Placement.model_validate(main.placement) if main.placement else None,
-        files={role: file.key for role, file in files.items() if file is not main and role not in DEPTH_LAYERS},
+        files={role: file.key for role, file in files.items() if file is not main and not is_layer(role)},
     )
 
 
@@ -148,22 +147,12 @@ def _finish(outcome: Outcome | None) -> Finish:
 
 def _main_file(files: Mapping[str, Output]) -> Output:
     """The file that stands for the asset: its image, or the whole picture of a parallax background."""
-    return files.get("image") or files.get("full") or next(iter(files.values()))
-
-
-def layer_specs(asset: Parallax) -> tuple[ParallaxLayer, ...]:
-    """Layers of a parallax background made by depth, farthest first: the manifest's own, or the usual three."""
-    if asset.layers:
-        return asset.layers
-    return tuple(
-        ParallaxLayer(id=name, depth=LAYER_DEPTH[name], scroll_factor=LAYER_SCROLL[name], opaque=name == "far")
-        for name in DEPTH_LAYERS
-    )
+    return files.get("image") or files.get(WHOLE) or next(iter(files.values()))
 
 
 def _layers(asset: Parallax, files: Mapping[str, Output]) -> tuple[PackLayer, ...]:
-    layers = []
-    for role, spec in zip(DEPTH_LAYERS, layer_specs(asset), strict=True):
+    layers: list[PackLayer] = []
+    for role, spec in zip(layer_roles(asset), layers_of(asset), strict=True):
         file = files[role]
         layers.append(
             PackLayer(
@@ -173,7 +162,7 @@ def _layers(asset: Parallax, files: Mapping[str, Output]) -> tuple[PackLayer, ..
                 height=file.height,
                 depth=spec.depth,
                 scroll_factor=spec.scroll_factor,
-                opaque=role == "far",
+                opaque=not layers,
             )
         )
     return tuple(layers)

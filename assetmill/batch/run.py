@@ -19,6 +19,7 @@ from assetmill.batch.interrupt import withdraw_queued
 from assetmill.batch.page import write_gallery
 from assetmill.batch.report import BatchReport, build_report
 from assetmill.batch.results import Choice, choose, publish_pack, read_before
+from assetmill.batch.roads import Way, conclude, note_outages
 from assetmill.batch.session import plan_batch
 from assetmill.batch.settling import settle_for_run
 from assetmill.batch.spending import hold_against_budgets, within_budgets
@@ -103,7 +104,7 @@ async def run_batch(batch: Batch, selection: Selection, channel: str, steps: Ste
         state = "stopped"
         raise
     else:
-        state = "stopped" if batch.ended else "finished"
+        state = "stopped" if batch.common.ended else "finished"
         return result
     finally:
         await asyncio.to_thread(_end_run, batch, state)
@@ -137,8 +138,10 @@ async def _steps(batch: Batch, selection: Selection, channel: str, steps: Steps)
     _start(batch, plan, history)
     async with within_budgets(batch, plan):
         await _make(batch, plan, history, steps)
-    if isinstance(batch.ended, LedgerError | StorageError):
-        raise batch.ended
+    await note_outages(batch)
+    conclude(batch)
+    if isinstance(batch.common.ended, LedgerError | StorageError):
+        raise batch.common.ended
     batch.progress.phase("publishing")
     choices = choose(batch)
     published = await steps.publish(batch, choices, channel)
@@ -201,12 +204,13 @@ async def _one(batch: Batch, item: PlanItem, steps: Steps) -> None:
     An error that concerns the whole batch ends it instead of raising: what is outstanding is still collected. One
     that nobody foresaw concerns this picture alone; its row stays as it is, for the next run to settle.
     """
+    way = Way(batch, item)
     try:
-        if item.state is State.OPEN and await _followed(batch, item):
+        if item.state is State.OPEN and await _followed(way):
             return
         for name in item.asset.references:
             await batch.raws.settled(name)
-        await _take_turn(batch, item, steps)
+        await _take_turn(way, steps)
     except STOPS_BATCH as error:
         batch.end(error)
         _give_up(batch, item, "failed", error)
@@ -216,41 +220,51 @@ async def _one(batch: Batch, item: PlanItem, steps: Steps) -> None:
         batch.raws.offer(item.key, None)  # whatever happened, nobody waits for it any more
 
 
-async def _take_turn(batch: Batch, item: PlanItem, steps: Steps) -> None:
-    """Make the picture, unless another asset has made, or could not make, the very same."""
-    tries = batch.tries_of(item)
+async def _take_turn(way: Way, steps: Steps) -> None:
+    """Make the picture, at the first endpoint of its chain that does."""
+    while True:
+        lane, item = way.now()
+        outcome = await _at(lane, item, way, steps)
+        if outcome is not None and not way.takes_over(lane, outcome):
+            lane.report(outcome)
+            return
+
+
+async def _at(lane: Batch, item: PlanItem, way: Way, steps: Steps) -> Outcome | None:
+    """Make it at one endpoint, unless another asset has made, or could not make, the very same; None to look again."""
+    tries = lane.tries_of(item)
     async with tries.turn:
         fate = same_fate(item, tries)
         if fate is not None:
-            batch.report(fate)
-            return
-        entry = await _enter(batch, item)
-        if entry is not None:
-            try:
-                await steps.generate(batch, item, entry)
-            finally:
-                entry.close()
+            return fate
+        try:
+            entry = await way.enter(lane, item)
+        except AssetmillError as error:
+            if isinstance(error, ProviderRefused):
+                lane.end(error)
+            return Outcome(item, "unsent", error=error, job_id=error.job_id)
+        if entry is None:
+            return None
+        try:
+            return await steps.generate(lane, item, entry)
+        except (ProviderRefused, QueueStalled) as error:
+            lane.end(error)
+            return Outcome(item, "failed", error=error, job_id=error.job_id)
+        finally:
+            entry.close()
 
 
-async def _followed(batch: Batch, item: PlanItem) -> bool:
-    """Whether another attempt that is at this picture has brought it."""
-    outcome = await follow(batch, item, item.attempt_id or "")
-    if outcome is not None:
-        batch.report(outcome)
-    return outcome is not None
-
-
-async def _enter(batch: Batch, item: PlanItem) -> Pass | None:
-    """The right to send, or None for a picture that is not sent any more; it is reported then."""
-    workflow = item.made.workflow if item.made else ""
-    try:
-        return await batch.admission.enter(workflow)
-    except ProviderRefused as error:
-        batch.end(error)
-        _give_up(batch, item, "unsent", error)
-    except AssetmillError as error:
-        _give_up(batch, item, "unsent", error)
-    return None
+async def _followed(way: Way) -> bool:
+    """Whether another attempt that is at this picture has brought it, or keeps it for itself."""
+    item, road = way.item, way.item.road
+    if road is None:
+        return False
+    lane = way.batch.lane(road.endpoint)
+    outcome = await follow(lane, item, item.attempt_id or "")
+    if outcome is None or way.takes_over(lane, outcome):
+        return False
+    lane.report(outcome)
+    return True
 
 
 def _fault(error: Exception) -> AssetmillError:

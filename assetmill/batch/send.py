@@ -25,6 +25,7 @@ from assetmill.errors import (
     NeverArrived,
     NotDelivered,
     OutcomeUnknown,
+    ProviderAway,
     ProviderRefused,
     Throttled,
 )
@@ -143,19 +144,19 @@ def _pause(batch: Batch, error: AttemptError, tries: int) -> float:
     """Seconds to wait before the same request is sent again.
 
     Raises:
-        ProviderRefused: the endpoint cannot be reached, or wants to be left alone for long.
+        ProviderAway: the endpoint cannot be reached, or wants to be left alone for long.
         AttemptError: it is not sent again.
     """
     try:
         pause = pause_before_resend(error, tries, batch.clock.random)
     except Throttled as throttled:
-        raise ProviderRefused(throttled.message, hint=throttled.hint or "run again then") from throttled
+        raise ProviderAway(throttled.message, hint=throttled.hint or "run again then") from throttled
     if pause is None and isinstance(error, NotDelivered):
         words = f"the endpoint cannot be reached: {error.message}"
-        raise ProviderRefused(words, hint="check its address and the network") from error
+        raise ProviderAway(words, hint="check its address and the network") from error
     if pause is None and isinstance(error, Throttled):
         words = f"the endpoint takes nothing: {error.message}, {tries} times in a row"
-        raise ProviderRefused(words, hint="run again later, or with fewer workers") from error
+        raise ProviderAway(words, hint="run again later, or with fewer workers") from error
     if pause is None:
         raise error
     return pause

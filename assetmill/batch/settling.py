@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 from assetmill.batch.context import Batch
 from assetmill.batch.desk import Desk, holding_claims
 from assetmill.batch.progress import Progress, new_progress
+from assetmill.batch.providers import new_provider
 from assetmill.batch.roster import Roster
 from assetmill.batch.settle import carry_on, claim_of
 from assetmill.batch.still_open import StillOpen, Why, ask_why, in_words, still_open
 from assetmill.clock import Clock
 from assetmill.errors import LedgerError, ProviderRefused, StorageError, UsageError
 from assetmill.ledger import Ledger, OpenAttempt, Owner, is_gone, place_of_this_process
-from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.endpoints import endpoint_of
-from assetmill.providers.runpod import RunPodProvider
 from assetmill.settings import Settings
 from assetmill.storage import Store, open_store
 
@@ -88,7 +87,7 @@ class Desks:
         """
         if url not in self.known:
             endpoint = endpoint_of(self.settings, url)
-            provider = new_provider(endpoint, self.settings, self.clock, self.progress)
+            provider = new_provider(endpoint, self.settings, self.clock, self.progress, self.ledger, self.owner)
             self.stack.push_async_callback(provider.aclose)
             roster = Roster(endpoint, provider, self.ledger, self.clock)
             self.stack.push_async_callback(roster.aclose)
@@ -97,20 +96,6 @@ class Desks:
                 clock=self.clock, progress=self.progress, roster=roster,
             )  # fmt: skip
         return self.known[url]
-
-
-def new_provider(endpoint: Endpoint, settings: Settings, clock: Clock, progress: Progress) -> RunPodProvider:
-    """The provider of an endpoint, set up as the settings say."""
-    return RunPodProvider(
-        endpoint,
-        clock,
-        window=endpoint.max_workers * (1 + settings.queue_ahead),
-        stall_s=settings.queue_stall_s,
-        look_for_s=settings.look_for_s,
-        execution_timeout_s=settings.execution_timeout_s,
-        notice=progress.say,
-        secrets=settings.secrets,
-    )
 
 
 def new_owner(settings: Settings, name: str) -> Owner:
@@ -165,8 +150,8 @@ def _trouble(attempt: OpenAttempt, clock: Clock, error: Exception) -> StillOpen:
 async def open_for_run(batch: Batch) -> list[OpenAttempt]:
     """Open attempts that a run looks after before it plans: those of its game, and those at its endpoint."""
     attempts = await asyncio.to_thread(batch.ledger.open_attempts)
-    game, url = batch.pack.game.id, batch.endpoint.url
-    return [attempt for attempt in attempts if attempt.game == game or attempt.endpoint_url == url]
+    game = batch.pack.game.id
+    return [attempt for attempt in attempts if attempt.game == game or attempt.endpoint_url in batch.lanes]
 
 
 async def settle_for_run(batch: Batch) -> int:
@@ -176,11 +161,11 @@ async def settle_for_run(batch: Batch) -> int:
         LedgerError, StorageError: once all have been tried.
     """
     ours = await open_for_run(batch)
-    url = batch.endpoint.url
     async with AsyncExitStack() as stack:
         desks = Desks(
-            batch.settings, batch.owner, batch.ledger, batch.store, batch.clock, batch.progress, stack, {url: batch}
-        )
+            batch.settings, batch.owner, batch.ledger, batch.store, batch.clock, batch.progress, stack,
+            dict(batch.lanes),
+        )  # fmt: skip
         result = await settle_attempts(desks, ours, wait=True)
     for attempt_id, why in result.open.items():
         batch.progress.say(f"attempt {attempt_id} stays open: {why}")
@@ -199,7 +184,7 @@ async def settle_strays(batch: Batch) -> int:
     """
     attempts = await asyncio.to_thread(batch.ledger.open_attempts)
     strays = {one.attempt_id: one for one in attempts if _stray(batch, one)}
-    batch.in_hand |= strays.keys()
+    batch.in_hand.update(strays)
     try:
         async with AsyncExitStack() as stack:
             desks = Desks(
@@ -210,7 +195,7 @@ async def settle_strays(batch: Batch) -> int:
         for attempt_id in result.remaining:
             await asyncio.to_thread(batch.ledger.let_go, attempt_id, batch.owner.id, batch.clock.now())
     finally:
-        batch.in_hand -= strays.keys()
+        batch.in_hand.difference_update(strays)
     return result.settled
 
 

@@ -63,7 +63,7 @@ async def within_budgets(batch: Batch, plan: Plan) -> AsyncIterator[None]:
         yield
         return
     batch.purse.need = batch.purse.bounds.largest(may_be_sent(plan)) or Decimal(0)
-    batch.admission.allow(0)
+    batch.admission.allowance.allow(0)
     await _try_to_look(batch)
     keeper = asyncio.create_task(_keep(batch))
     try:
@@ -75,7 +75,7 @@ async def within_budgets(batch: Batch, plan: Plan) -> AsyncIterator[None]:
 
 
 async def _keep(batch: Batch) -> None:
-    while batch.ended is None:
+    while batch.common.ended is None:
         await _moved_within(batch, LOOK_EVERY_S)
         await _try_to_look(batch)
 
@@ -102,7 +102,7 @@ async def _try_to_look(batch: Batch) -> None:
         await _look(batch)
     except AssetmillError as error:
         batch.progress.say(f"{NOT_LOOKED_AFTER}: {error.message}")
-        if not batch.in_hand and not batch.admission.undecided:
+        if not batch.in_hand and not batch.admission.allowance.undecided:
             batch.end(error)
     except Exception as error:  # noqa: BLE001  a fault of ours: nobody would let anything in any more
         batch.end(AssetmillError(f"{NOT_LOOKED_AFTER}: unexpected {type(error).__name__}: {error}"))
@@ -110,23 +110,27 @@ async def _try_to_look(batch: Batch) -> None:
 
 async def _look(batch: Batch) -> None:
     """Let in as many as fit; where none seems to and nothing is out, let one in for the books to decide."""
-    purse, admission = batch.purse, batch.admission
+    purse, allowance = batch.purse, batch.admission.allowance
     standings = await standings_of(batch)
     await _warn(batch, standings)
-    room = max(_fitting(batch, standings) - admission.undecided, 0)
-    if not room and not admission.undecided and not batch.in_hand:
+    room = max(_fitting(batch, standings) - allowance.undecided, 0)
+    if not room and not allowance.undecided and not batch.in_hand:
         refused, purse.refused = purse.refused, None
         if refused is not None and await _held_for_good(batch, standings):
             batch.end(_held_by_nobody(refused))
             return
         room = 1
-    admission.allow(room)
+    allowance.allow(room)
 
 
 def _fitting(batch: Batch, standings: Sequence[Standing]) -> int:
     """How many more jobs fit into what is left of the budgets."""
     need = batch.purse.need
-    return min(int(one.left_usd / need) for one in standings) if need else batch.admission.full
+    return (
+        min(int(one.left_usd / need) for one in standings)
+        if need
+        else sum(lane.admission.full for lane in batch.lanes.values())
+    )
 
 
 async def _held_for_good(batch: Batch, standings: Sequence[Standing]) -> bool:
@@ -136,8 +140,9 @@ async def _held_for_good(batch: Batch, standings: Sequence[Standing]) -> bool:
     else has begun or ended meanwhile is never mistaken for a dead one.
     """
     full = {(one.budget.kind, one.budget.of) for one in standings if one.left_usd < batch.purse.need}
-    if await settle_strays(batch):
-        return False
+    for lane in batch.lanes.values():
+        if await settle_strays(lane):
+            return False
     before = await _in_the_way(batch, full)
     standings = await standings_of(batch)
     unchanged = before == await _in_the_way(batch, full)
@@ -205,7 +210,7 @@ async def _last_words(batch: Batch) -> None:
     try:
         standings = batch.purse.standings = await standings_of(batch)
         await _warn(batch, standings)
-        ended = batch.ended
+        ended = batch.common.ended
         for one in standings:
             reached = isinstance(ended, BudgetExceeded) and one.budget.key == ended.scope
             if reached and ended is not None and await _first_told(batch, one, REACHED):

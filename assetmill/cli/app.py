@@ -185,6 +185,20 @@ def prices(
 
 @app.command()
 @guarded
+def doctor(
+    *, endpoint: Annotated[
+        str | None, typer.Option("--endpoint", metavar="NAME_OR_URL", help="Ask this one, by a job that cannot run.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:  # fmt: skip
+    """What an endpoint can do, and what it lacks; without one, whether all that is configured stands."""
+    from assetmill.cli.doctor import show_doctor
+
+    return show_doctor(endpoint, as_json=as_json)
+
+
+@app.command()
+@guarded
 def schema(out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there.")] = None) -> int:
     """The JSON Schema of manifests, for editors."""
     from assetmill.manifest.schema import schema_text
@@ -217,7 +231,10 @@ def lint(
 @app.command()
 @guarded
 def serve(
-    *, workers: Annotated[int, typer.Option(min=1, max=100, help="Most workers at once.")] = 3,
+    *, protocol: Annotated[
+        Literal["runpod", "scenario", "comfyui"], typer.Option(help="Whose API the endpoint has.")
+    ] = "runpod",
+    workers: Annotated[int, typer.Option(min=1, max=100, help="Most workers at once.")] = 3,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     exec_seconds: Annotated[float, typer.Option(min=0, help="A job takes at least this long.")] = 0.0,
     cold_start: Annotated[float, typer.Option(min=0, help="Seconds before a worker's first job.")] = 0.0,
@@ -235,9 +252,12 @@ def serve(
     gpu: Annotated[
         str | None, typer.Option("--gpu", metavar="POOL_OR_MODEL,..", help="GPUs of its workers, for prices.")
     ] = None,
+    as_real: Annotated[
+        bool, typer.Option("--as-real", help="Scenario and ComfyUI: pass for the real thing; for rehearsals.")
+    ] = False,
 ) -> int:  # fmt: skip
-    """Run a RunPod-compatible endpoint on this machine that draws placeholder art."""
-    from assetmill.cli.serve import pod_clock, serve_drafts
+    """Run an endpoint on this machine that draws placeholder art: RunPod's API, Scenario's or ComfyUI's."""
+    from assetmill.cli.serve import Asked, pod_clock, serve_drafts, serve_other
     from assetmill.localpod import (
         DRAFT_ENDPOINT,
         LOCAL_GPU,
@@ -249,7 +269,16 @@ def serve(
     )
     from assetmill.settings import load_settings
 
-    key = load_settings().serve_key
+    settings = load_settings()
+    clock = pod_clock(seed, speed)
+    if protocol != "runpod":
+        if remote_workers or gpu is not None:
+            raise UsageError(f"--remote-workers and --gpu mean nothing to {protocol}")
+        asked = Asked(port, workers, exec_seconds, cold_start, as_real, faults, faults_by_request)
+        return serve_other(protocol, asked, settings, clock, announce=announce)
+    if as_real:
+        raise UsageError("--as-real is for scenario and comfyui", hint="RunPod's endpoint passes for real by its id")
+    key = settings.serve_key
     config = PodConfig(
         api_key=key.get_secret_value() if key else None, workers=workers, port=port, exec_seconds=exec_seconds,
         cold_start_s=cold_start, idle_timeout_s=idle_timeout, faults_by_request=faults_by_request,
@@ -257,7 +286,7 @@ def serve(
         endpoint_id="local" if remote_workers else DRAFT_ENDPOINT,
         gpus=(LOCAL_GPU,) if gpu is None else gpus_named(split(gpu)), catalog=known_gpus(),
     )  # fmt: skip
-    return serve_drafts(config, pod_clock(seed, speed), announce=announce)
+    return serve_drafts(config, clock, announce=announce)
 
 
 @app.command()

@@ -1,4 +1,7 @@
-"""`serve`: the local endpoint with the draft worker or with workers from outside, until it is told to end."""
+"""`serve`: a local endpoint of one of the three protocols, until it is told to end.
+
+RunPod's with the draft worker or with workers from outside, Scenario's, or a ComfyUI server.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,23 @@ import json
 import random
 import shlex
 import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from assetmill.cli.outcome import ERR
 from assetmill.clock import Clock
+from assetmill.errors import UsageError
 from assetmill.localpod import NO_FAULTS, PodConfig, scaled
 from assetmill.localpod import serve as serve_pod
+from assetmill.localpod.comfyui import ComfyConfig, serve_comfyui
+from assetmill.localpod.comfyui import Fault as ComfyFault
+from assetmill.localpod.comfyui import Kind as ComfyKind
 from assetmill.localpod.draft import render
 from assetmill.localpod.remote import worker_environment
+from assetmill.localpod.rules import read_rules
+from assetmill.localpod.scenario import ScenarioConfig, Stages, read_faults_file, serve_scenario
+from assetmill.settings import Settings
 
 
 def pod_clock(seed: int | None, speed: float) -> Clock:
@@ -53,6 +66,92 @@ def serve_drafts(config: PodConfig, clock: Clock, *, announce: bool) -> int:
     worker = None if config.remote_workers else render
     asyncio.run(serve_pod(config, worker, ready=ready, clock=clock, follow_parent=announce))
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options ask of an endpoint that speaks Scenario's or ComfyUI's protocol.
+
+    Args:
+        port: where it listens.
+        workers: pictures that are drawn at once.
+        exec_seconds: a job takes at least this long.
+        cold_start_s: and before that it warms up for so long.
+        as_real: it passes for the real thing instead of saying that it draws placeholders.
+        faults: file of rules of what goes wrong.
+        faults_by_request: prompts may ask for faults of their own.
+    """
+
+    port: int
+    workers: int
+    exec_seconds: float
+    cold_start_s: float
+    as_real: bool
+    faults: Path | None
+    faults_by_request: bool
+
+
+def serve_other(
+    protocol: Literal["scenario", "comfyui"], asked: Asked, settings: Settings, clock: Clock, *, announce: bool
+) -> int:
+    """Listen as Scenario or as a ComfyUI server.
+
+    Args:
+        protocol: as whom.
+        asked: how.
+        settings: keys: whoever calls Scenario needs those of the environment, where it has any.
+        clock: its time and luck.
+        announce: one JSON line `{"url": ...}` on stdout says that it is ready, with the protocol before the address.
+
+    Raises:
+        UsageError: it cannot listen there, or what it has none of is asked for.
+    """
+    if protocol == "comfyui":
+        return _serve_comfyui(asked, clock, announce=announce)
+    key, secret = settings.scenario_api_key, settings.scenario_secret
+    keys = (key.get_secret_value(), secret.get_secret_value()) if key and secret else None
+    return _serve_scenario(asked, keys, clock, announce=announce)
+
+
+def _serve_scenario(asked: Asked, keys: tuple[str, str] | None, clock: Clock, *, announce: bool) -> int:
+    name, secret = keys or (None, None)
+    config = ScenarioConfig(
+        api_key=name, secret=secret, placeholders=not asked.as_real, port=asked.port, painters=asked.workers,
+        stages=Stages(warming_up_s=asked.cold_start_s, in_progress_s=asked.exec_seconds),
+        faults=read_faults_file(asked.faults) if asked.faults else (), faults_by_prompt=asked.faults_by_request,
+    )  # fmt: skip
+
+    def ready(url: str) -> None:
+        _say(url, "scenario", "with the keys of SCENARIO_API_KEY" if keys else "without a key", announce=announce)
+
+    asyncio.run(serve_scenario(config, ready=ready, clock=clock, follow_parent=announce))
+    return 0
+
+
+def _serve_comfyui(asked: Asked, clock: Clock, *, announce: bool) -> int:
+    if asked.cold_start_s or asked.faults_by_request:
+        raise UsageError("a ComfyUI server has no cold start, and takes no faults from prompts")
+    config = ComfyConfig(
+        port=asked.port,
+        placeholders=not asked.as_real,
+        exec_seconds=asked.exec_seconds,
+        faults=read_rules(asked.faults, ComfyFault, ComfyKind) if asked.faults else (),
+    )
+
+    def ready(url: str) -> None:
+        _say(url, "comfyui", "without a key", announce=announce)
+
+    asyncio.run(serve_comfyui(config, ready=ready, clock=clock, follow_parent=announce))
+    return 0
+
+
+def _say(url: str, kind: Literal["scenario", "comfyui"], lock: str, *, announce: bool) -> None:
+    if announce:
+        sys.stdout.write(json.dumps({"url": f"{kind}+{url}"}) + "\n")
+        sys.stdout.flush()
+        return
+    ERR.print(f"local {kind} endpoint at {url}, {lock}; Ctrl-C ends it")
+    ERR.print(f"try: assetmill run MANIFEST --endpoint {kind}+{url}")
 
 
 def _invite(url: str, *, locked: bool) -> None:

@@ -24,8 +24,9 @@ def finish(
     Args:
         asset: what was wanted.
         pack: for its palette and its limits.
-        raws: role -> bytes as the worker sent them; `image`, or `far`, `mid` and `near` for layers
-            (with `full` and `depth` finished too when they are there).
+        raws: role -> bytes as the worker sent them; `image`, or those of layers: `far`, `mid` and `near`, or `layer_0`
+            and so on (with `full` and `depth` finished too when they are there). Without a `full` picture of its
+            layers, a parallax background gets one that is put together from them.
         text: provenance for the PNG's text chunks; None writes none.
 
     Raises:

@@ -14,6 +14,9 @@ from assetmill.quality.wanted import is_cutout, target_size
 FINISH_VERSION = 2
 """Goes up when the same raw picture and fields would give other bytes, also those of a sheet's pages and model."""
 
+LAYERING = 1
+"""Goes up when layers of the same raw pictures would come out otherwise; other assets need not be finished again."""
+
 _SHEET_FIELDS = {
     "id", "kind", "layout", "pivot", "overrides", "animations", "variants", "tiles", "autotile", "component", "states",
     "nine_slice", "prompt",
@@ -54,6 +57,8 @@ def finish_fields(asset: AssetBase, pack: Pack, *, strip: bool = False) -> dict[
         fields["fill"] = asset.silhouette.fill
     if isinstance(asset, Background | Parallax):
         fields["seamless"] = asset.seamless
+    if isinstance(asset, Parallax):
+        fields["layering"] = LAYERING
     if isinstance(asset, Sheet):
         fields["sheet"] = asset.model_dump(mode="json", include=_SHEET_FIELDS)
         fields["smooth"] = is_smooth(asset, pack)

@@ -47,7 +47,7 @@ def fit(asset: AssetBase, picture: Image.Image, *, coarse: int = 1) -> Fitted:
     if isinstance(asset, Sheet) or (filled and asset.post.fit == "stretch"):
         return Fitted(resized(picture, canvas, resample))
     if filled:
-        return Fitted(_cover(picture, canvas, resample))
+        return Fitted(_cover(picture, canvas, resample, _whole_sides(asset)))
     return _on_canvas(asset, picture, canvas, -(-asset.post.pad // coarse), resample)
 
 
@@ -107,9 +107,19 @@ def _whole(trim: tuple[int, int, int, int], kept: tuple[float, float, float, flo
     return (trim[0] + left, trim[1] + top, max(1, round(kept[2]) - left), max(1, round(kept[3]) - top))
 
 
-def _cover(picture: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
-    """Fill all of `size`; what stands over is cut off evenly on both sides."""
-    return resized(picture, size, resample, _covering(picture.size, size))
+def _whole_sides(asset: AssetBase) -> str:
+    """Sides of layers of which nothing may be cut off, because their ends have to meet: `x`, `y`, `xy`, or none."""
+    return asset.seamless.replace("none", "") if isinstance(asset, Parallax) else ""
+
+
+def _cover(picture: Image.Image, size: tuple[int, int], resample: Image.Resampling, whole: str = "") -> Image.Image:
+    """Fill all of `size`; what stands over is cut off evenly on both sides, or pressed in where a side stays whole."""
+    left, top, right, bottom = _covering(picture.size, size)
+    if "x" in whole:
+        left, right = 0.0, float(picture.width)
+    if "y" in whole:
+        top, bottom = 0.0, float(picture.height)
+    return resized(picture, size, resample, (left, top, right, bottom))
 
 
 def _covering(source: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -16,29 +16,32 @@ from PIL import Image
 
 from assetmill import guides
 from assetmill.errors import ResultInvalid
-from assetmill.finishing import colour, geometry
+from assetmill.finishing import colour, geometry, layers
 from assetmill.finishing.edges import defringe
 from assetmill.finishing.fields import is_smooth
 from assetmill.finishing.geometry import Fitted
 from assetmill.finishing.result import Finished, FinishedFile
 from assetmill.images import decode, encode_png
-from assetmill.manifest.models import DEPTH_LAYERS, AssetBase, Entity, Pack, Parallax, Sheet
+from assetmill.manifest.models import AssetBase, Entity, Pack, Parallax, Sheet
+from assetmill.manifest.parallax import DEPTH_MAP, WHOLE, layer_roles
 from assetmill.quality import Quality
-from assetmill.quality.checks import check, merge
+from assetmill.quality.checks import check
+from assetmill.quality.layers import judge, stacked, torn_edges
 from assetmill.quality.wanted import is_cutout, target_size
 
-_EXTRA_ROLES = ("full", "depth")
-_OPAQUE_ROLES = ("far", "full", "depth")
+_EXTRA_ROLES = (WHOLE, DEPTH_MAP)
 _MASK_SIDE = 256  # silhouettes are compared at this size: finer adds nothing to the figure
 
 
 def run(asset: AssetBase, pack: Pack, raws: Mapping[str, bytes], *, text: Mapping[str, str] | None) -> Finished:
     """See `assetmill.finishing.finish`."""
     pictures = {role: _decoded(role, raws[role]) for role in _roles(asset, raws)}
-    quality = _judge(asset, pack, pictures)
+    quality, pictures = _judge(asset, pack, pictures)
     fitted = {role: _fitted(asset, pack, role, picture) for role, picture in pictures.items()}
     placements = {role: one.placement for role, one in fitted.items() if one.placement is not None}
     finished = {role: one.picture for role, one in fitted.items()}
+    if isinstance(asset, Parallax) and WHOLE not in finished:
+        finished[WHOLE] = stacked([finished[role] for role in layer_roles(asset)])
     if not isinstance(asset, Sheet):
         return Finished(_written(finished, text), quality, placements)
     return _with_pages(asset, pack, finished["image"], quality, text)
@@ -56,7 +59,7 @@ def _with_pages(
 
 
 def _roles(asset: AssetBase, raws: Mapping[str, bytes]) -> tuple[str, ...]:
-    needed: tuple[str, ...] = DEPTH_LAYERS if isinstance(asset, Parallax) else ("image",)
+    needed: tuple[str, ...] = layer_roles(asset) if isinstance(asset, Parallax) else ("image",)
     missing = [role for role in needed if role not in raws]
     if missing:
         raise ResultInvalid(
@@ -73,21 +76,14 @@ def _decoded(role: str, data: bytes) -> Image.Image:
         raise ResultInvalid(f"{role}: {error.message}", hint=error.hint) from error
 
 
-def _judge(asset: AssetBase, pack: Pack, pictures: Mapping[str, Image.Image]) -> Quality:
+def _judge(asset: AssetBase, pack: Pack, pictures: dict[str, Image.Image]) -> tuple[Quality, dict[str, Image.Image]]:
+    """The verdict on the pictures as they came back, and the pictures to finish."""
     asked = target_size(asset)
     if isinstance(asset, Parallax):
-        base = check(asset, pictures.get("full", pictures["far"]), pack.qa, asked=asked)
-        return merge((base, *(_layer(role, pictures[role]) for role in ("mid", "near"))))
+        torn = torn_edges(asset, pictures)
+        return judge(asset, pictures, pack.qa, asked, torn), layers.prepared(asset, pictures, torn)
     picture = pictures["image"]
-    return check(asset, picture, pack.qa, guide_mask=_guide_mask(asset, picture), asked=asked)
-
-
-def _layer(role: str, picture: Image.Image) -> Quality:
-    """A layer in front of others has to have something on it, and holes to look through."""
-    least, most = picture.getchannel("A").getextrema() if picture.mode == "RGBA" else (255, 255)
-    if most == 0:
-        return Quality(0.7, (f"layer {role} is empty",))
-    return Quality(0.7, (f"layer {role} hides all layers behind it",)) if least == most else Quality(1.0)
+    return check(asset, picture, pack.qa, guide_mask=_guide_mask(asset, picture), asked=asked), pictures
 
 
 def _guide_mask(asset: AssetBase, picture: Image.Image) -> Image.Image | None:
@@ -101,7 +97,7 @@ def _guide_mask(asset: AssetBase, picture: Image.Image) -> Image.Image | None:
 def _fitted(asset: AssetBase, pack: Pack, role: str, picture: Image.Image) -> Fitted:
     """One picture in its asked size and colours."""
     post = asset.post
-    transparent = is_cutout(asset) or (isinstance(asset, Parallax) and role not in _OPAQUE_ROLES)
+    transparent = is_cutout(asset) or (isinstance(asset, Parallax) and role in layer_roles(asset)[1:])
     picture = picture.convert("RGBA") if transparent else flatten(picture)
     if transparent and post.defringe:
         picture = defringe(picture)
@@ -109,7 +105,7 @@ def _fitted(asset: AssetBase, pack: Pack, role: str, picture: Image.Image) -> Fi
     picture = fitted.picture
     if transparent:
         picture = colour.threshold(picture, post.alpha_threshold)
-    if role != "depth":
+    if role != DEPTH_MAP:
         palette = pack.pack.palette if post.palette == "pack" else ()
         picture = colour.reduce(picture, post.colors, palette, dither=post.dither)
     enlarged = geometry.enlarge(replace(fitted, picture=picture), post.pixel_scale, target_size(asset))

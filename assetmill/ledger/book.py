@@ -20,6 +20,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from assetmill.errors import ClaimLost, LedgerError
 from assetmill.ledger import reads
+from assetmill.ledger.abilities import Abilities
 from assetmill.ledger.again import once, repeatable
 from assetmill.ledger.bills import Bills
 from assetmill.ledger.budgets import refuse_overspending, tell_once
@@ -27,10 +28,12 @@ from assetmill.ledger.claims import Claim
 from assetmill.ledger.codec import write_map, write_outputs
 from assetmill.ledger.engine import Database, is_sqlite, open_engine
 from assetmill.ledger.forgetting import forget_finishes
+from assetmill.ledger.outages import Outages
 from assetmill.ledger.questions import Questions
 from assetmill.ledger.receipts import LEARNED_LATER, Receipt, attempt_of
 from assetmill.ledger.schema import upgrade
 from assetmill.ledger.seats import Seats
+from assetmill.ledger.steps import Steps
 from assetmill.ledger.tables import attempts, finishes, runs
 from assetmill.ledger.values import (
     NO_FACTS,
@@ -43,6 +46,7 @@ from assetmill.ledger.values import (
     Settlement,
     Status,
 )
+from assetmill.ledger.votes import Votes
 from assetmill.ledger.workers import Workers
 from assetmill.ledger.writes import (
     WITH_PICTURE,
@@ -119,6 +123,26 @@ class Ledger(Questions):
     def workers(self) -> Workers:
         """Lives of workers, and the order of jobs on each."""
         return Workers(self._database)
+
+    @property
+    def abilities(self) -> Abilities:
+        """What endpoints were found to be able to do."""
+        return Abilities(self._database)
+
+    @property
+    def steps(self) -> Steps:
+        """Calls of attempts that take several."""
+        return Steps(self._database)
+
+    @property
+    def outages(self) -> Outages:
+        """Endpoints that are left alone for a while."""
+        return Outages(self._database)
+
+    @property
+    def votes(self) -> Votes:
+        """What people said of pictures side by side."""
+        return Votes(self._database)
 
     @property
     def bills(self) -> Bills:

@@ -121,6 +121,12 @@ class Questions:
             return reads.starts(connection, draft=draft)
 
     @repeatable
+    def units(self, workflow: str, *, draft: bool = False) -> list[float]:
+        """Read what the newest 1,000 jobs of a workflow cost in their provider's own currency, newest first."""
+        with self._database.read() as connection:
+            return reads.units(connection, workflow, draft=draft)
+
+    @repeatable
     def standings(self, limits: Limits, *, run_id: str, game: str, at: datetime) -> tuple[Standing, ...]:
         """Read what is committed of each budget that an attempt of this run would count against.
 

@@ -133,6 +133,18 @@ def starts(connection: Connection, *, draft: bool) -> list[Timing]:
     return _timings(connection, attempts.c.cold.is_(True), draft=draft)
 
 
+def units(connection: Connection, workflow: str, *, draft: bool) -> list[float]:
+    """What the newest jobs of a workflow that made a picture cost in their provider's currency, newest first."""
+    statement = select(attempts.c.units).where(
+        attempts.c.workflow == workflow,
+        attempts.c.draft == draft,
+        attempts.c.status.in_(WITH_PICTURE),
+        attempts.c.units.is_not(None),
+    )
+    newest = statement.order_by(attempts.c.settled_at.desc(), attempts.c.attempt_id).limit(HISTORY_LIMIT)
+    return [float(value) for value in connection.execute(newest).scalars()]
+
+
 def _timings(connection: Connection, which: ColumnElement[bool], *, draft: bool) -> list[Timing]:
     statement = select(*_columns(Timing)).where(
         which,

@@ -79,6 +79,7 @@ class OpenAttempt:
     finished_at: datetime | None
     queue_ms: int | None
     execution_ms: int | None
+    units: float | None
     planned_high_usd: Decimal | None
     owner: str | None
     owner_place: str | None

@@ -29,7 +29,7 @@ class Seat:
     """One run at one endpoint.
 
     Args:
-        run_id: the run.
+        run_id: the run; with `@` and a word after it where it has seats at several endpoints.
         limit_name: name of the endpoint's limit: runs that name the same share it.
         priority: urgent, normal or backfill.
         wants: slots that it could use: jobs that are out, and pictures that could be sent at once.
@@ -51,6 +51,11 @@ class Seat:
     began_at: datetime
     served_at: datetime
     until: datetime
+
+    @property
+    def owner(self) -> str:
+        """The run itself."""
+        return self.run_id.partition("@")[0]
 
 
 class Seats:
@@ -127,5 +132,5 @@ def _at(connection: Connection, limit_name: str) -> list[Seat]:
 
 def _held_by(seat: Seat) -> ColumnElement[bool]:
     """Attempts that a run holds slots for; nobody's attempt has no owner, and must not make the answer unknown."""
-    own = and_(attempts.c.run_id == seat.run_id, attempts.c.intended_at >= seat.began_at)
-    return and_(own, func.coalesce(attempts.c.owner, "") == seat.run_id)
+    own = and_(attempts.c.run_id == seat.owner, attempts.c.intended_at >= seat.began_at)
+    return and_(own, func.coalesce(attempts.c.owner, "") == seat.owner)

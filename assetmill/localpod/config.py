@@ -149,20 +149,26 @@ class PodConfig:
             raise UsageError("a worker has one GPU model, at least one of it, and no less than no disk")
         if min(self.worker_hold_s, self.worker_silence_s) <= 0:
             raise UsageError("a worker must be held, and may be silent, for longer than no time")
-        self._check_reach()
+        check_reach(self.host, locked=bool(self.api_key), allow_remote=self.allow_remote)
 
     @property
     def listed_gpus(self) -> tuple[Gpu, ...]:
         """What the catalogue lists: the endpoint's own models and the others, each once."""
         return tuple({gpu.id: gpu for gpu in (*self.catalog, *self.gpus) if gpu.pool is not None}.values())
 
-    def _check_reach(self) -> None:
-        if _loopback(self.host):
-            return
-        if not self.allow_remote:
-            raise UsageError(f"{self.host} can be reached from other machines", hint="listen on 127.0.0.1")
-        if not self.api_key:
-            raise UsageError("an endpoint that other machines can reach needs a key")
+
+def check_reach(host: str, *, locked: bool, allow_remote: bool) -> None:
+    """Refuse to listen where other machines can reach us, unless that is meant and there is a key.
+
+    Raises:
+        UsageError: it is not meant, or there is none.
+    """
+    if _loopback(host):
+        return
+    if not allow_remote:
+        raise UsageError(f"{host} can be reached from other machines", hint="listen on 127.0.0.1")
+    if not locked:
+        raise UsageError("an endpoint that other machines can reach needs a key")
 
 
 def _loopback(host: str) -> bool:

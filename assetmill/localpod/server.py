@@ -1,4 +1,6 @@
-"""Listening: the endpoint of `endpoint` behind a socket of this machine, in a block or until told to end.
+"""Listening: an endpoint behind a socket of this machine, in a block or until told to end.
+
+The endpoint of `endpoint` is one; those of other protocols are run by the same two functions.
 
 It must never hold up its own shutdown (long polls are answered at once when the endpoint goes), never take the
 process's signal handlers away from whoever runs the loop, and never listen twice.
@@ -10,11 +12,12 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, Final, Protocol, TypeVar
 
 import uvicorn
+from starlette.applications import Starlette
 
 from assetmill.clock import Clock
 from assetmill.errors import UsageError
@@ -23,6 +26,41 @@ from assetmill.localpod.endpoint import TICK_S, Pod
 from assetmill.localpod.workers import Worker
 
 GRACE_S: Final = 3
+
+
+class Hosted(Protocol):
+    """What can be listened for."""
+
+    @property
+    def url(self) -> str:
+        """Its address, for clients."""
+
+    def app(self) -> Starlette:
+        """Its HTTP side."""
+
+    def listen(self, connections: Callable[[], Iterable[Any]]) -> None:
+        """Is told where the server's open connections are found."""
+
+    async def keep_time(self) -> None:
+        """What it does beside answering, until it is cancelled."""
+
+    async def aclose(self) -> None:
+        """Answers whoever still waits, and ends what it has started."""
+
+
+class Place(Protocol):
+    """Where to listen."""
+
+    @property
+    def host(self) -> str:
+        """Address of this machine."""
+
+    @property
+    def port(self) -> int:
+        """Port; 0 takes a free one."""
+
+
+SomeHosted = TypeVar("SomeHosted", bound=Hosted)
 
 
 @asynccontextmanager
@@ -39,31 +77,9 @@ async def running_pod(
     Raises:
         UsageError: the port is taken, or the address is not this machine's.
     """
-    with _listening(config) as listener:
-        pod = Pod(config, worker, clock or Clock(), listener.getsockname()[1])
-        server = _Server(
-            uvicorn.Config(
-                pod.app(),
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                ws="none",
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=GRACE_S,
-            )
-        )
-        pod.listen(lambda: server.server_state.connections)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        timekeeper = asyncio.create_task(pod.keep_time())
-        try:
-            await server.ready(serving)
-            yield pod
-        finally:
-            timekeeper.cancel()
-            await pod.aclose()
-            server.should_exit = True
-            await asyncio.gather(serving, timekeeper, return_exceptions=True)
+    time = clock or Clock()
+    async with hosting(config, lambda port: Pod(config, worker, time, port)) as pod:
+        yield pod
 
 
 async def serve(
@@ -86,12 +102,68 @@ async def serve(
     Raises:
         UsageError: the port is taken, or the address is not this machine's.
     """
+    time = clock or Clock()
+    await until_told(running_pod(config, worker, time), ready=ready, clock=time, follow_parent=follow_parent)
+
+
+@asynccontextmanager
+async def hosting(place: Place, build: Callable[[int], SomeHosted]) -> AsyncIterator[SomeHosted]:
+    """Listen for something for as long as the block lasts.
+
+    Args:
+        place: where.
+        build: makes it, told the port that it is reached at.
+
+    Raises:
+        UsageError: the port is taken, or the address is not this machine's.
+    """
+    with _listening(place) as listener:
+        hosted = build(listener.getsockname()[1])
+        server = _Server(
+            uvicorn.Config(
+                hosted.app(),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        hosted.listen(lambda: server.server_state.connections)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        timekeeper = asyncio.create_task(hosted.keep_time())
+        try:
+            await server.ready(serving)
+            yield hosted
+        finally:
+            timekeeper.cancel()
+            await hosted.aclose()
+            server.should_exit = True
+            await asyncio.gather(serving, timekeeper, return_exceptions=True)
+
+
+async def until_told(
+    running: AbstractAsyncContextManager[Hosted],
+    *,
+    ready: Callable[[str], None],
+    clock: Clock,
+    follow_parent: bool = False,
+) -> None:
+    """Run what `hosting` runs until this task is cancelled or the process gets SIGTERM.
+
+    Args:
+        running: the block that runs it.
+        ready: told its address once it listens.
+        clock: its sleep.
+        follow_parent: also end when the process that started this one is gone.
+    """
     parent = os.getppid()  # before anybody hears of us: from then on it may go at any moment
-    clock = clock or Clock()
     ended = asyncio.Event()
     with _on_sigterm(ended.set):
-        async with running_pod(config, worker, clock) as pod:
-            ready(pod.url)
+        async with running as hosted:
+            ready(hosted.url)
             waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(ended.wait())}
             if follow_parent:
                 waits.add(asyncio.ensure_future(_orphaned(parent, clock)))
@@ -119,16 +191,16 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _listening(config: PodConfig) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+def _listening(place: Place) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     # asyncio sends small answers at once only on sockets that say they are TCP; without, each waits 40 ms for an ACK
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((config.host, config.port))
+            listener.bind((place.host, place.port))
         except OSError as error:
             raise UsageError(
-                f"cannot listen on {config.host}:{config.port}: {error.strerror}", hint="port 0 takes a free one"
+                f"cannot listen on {place.host}:{place.port}: {error.strerror}", hint="port 0 takes a free one"
             ) from None
         yield listener
 

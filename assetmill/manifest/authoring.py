@@ -58,7 +58,7 @@ STYLE_FIELDS = ("candidates", "strength", "provider", "workflow", "tags", "post"
 STYLE_TYPE_FIELDS = {"color": "entity", "silhouette": "entity", "pivot": "sheet", "seamless": "background"}
 """Fields of some types that a style may give, and the type that describes them."""
 
-TOP_ORDER = ("version", "game", "pack", "styles", "defaults", "qa", "budget", "include", "assets")
+TOP_ORDER = ("version", "game", "pack", "styles", "defaults", "qa", "budget", "routing", "include", "assets")
 
 
 def camel(name: str) -> str:
@@ -144,7 +144,7 @@ def manifest_shape() -> Shape:
     pack = model_shape(models.Pack).fields
     defaults = Shape("record", name="Defaults", fields=default_shapes(), description="Fields for many assets at once.")
     fields = {
-        **{name: pack[name] for name in ("version", "game", "pack", "qa", "budget")},
+        **{name: pack[name] for name in ("version", "game", "pack", "qa", "budget", "routing")},
         "styles": Shape("map", item=style_shape(), description="Looks by name; assets choose one with `style`."),
         "defaults": defaults.optional(),
         "include": Shape(

@@ -39,8 +39,9 @@ _SECTIONS: dict[str, type[models.Model]] = {
     "pack": models.PackInfo,
     "qa": models.Qa,
     "budget": models.Budget,
+    "routing": models.Routing,
 }
-_OPTIONAL = ("qa", "budget")
+_OPTIONAL = ("qa", "budget", "routing")
 
 
 def load_pack(path: Path, overrides: Mapping[str, Any] | None = None) -> models.Pack:

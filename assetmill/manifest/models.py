@@ -16,6 +16,7 @@ BUILTIN_STYLES = ("pixel", "cartoon", "3d", "flat")
 ID_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
 MAX_CANDIDATES = 32
 MAX_SIDE = 4096
+MAX_LAYERS = 8
 DEPTH_LAYERS = ("far", "mid", "near")
 AUTOTILE_CELLS = {"wang16": 16, "blob47": 47}
 Export = Literal["png", "assetsheet", "texturepacker", "phaser", "pixi", "godot", "tiled", "aseprite", "unity"]
@@ -153,7 +154,7 @@ class AssetBase(Model):
         None, description="How far the guide may be redrawn (denoise); higher leaves less of it."
     )
     provider: Literal["runpod", "scenario", "comfyui"] | None = Field(
-        None, description="Who makes it; without it the run's provider does."
+        None, description="Who makes it, with nobody to take over; without it whoever `routing` or the settings name."
     )
     workflow: Identifier | None = Field(None, description="Another workflow than the type's own, by name.")
     references: tuple[Identifier, ...] = Field(
@@ -245,7 +246,7 @@ class ParallaxLayer(Model):
     depth: Unit = Field(description="0 far to 1 near.")
     scroll_factor: Annotated[float, Field(ge=0, le=4)] = Field(description="Speed relative to the camera.")
     prompt: str = Field("", max_length=4000, description="What this layer shows.")
-    opaque: bool = Field(False, description="true for the layer behind all others.")
+    opaque: bool = Field(False, description="true for the layer behind all others, the first; it is opaque either way.")
 
 
 class Parallax(AssetBase):
@@ -258,8 +259,10 @@ class Parallax(AssetBase):
     method: Literal["depth", "per_layer", "decompose"] = Field(
         "depth", description="How layers are made: split by depth, one picture a layer, or decomposed."
     )
-    layers: tuple[ParallaxLayer, ...] = Field((), max_length=8, description="Layers, farthest first.")
-    layer_count: Annotated[int, Field(ge=2, le=8)] | None = Field(None, description="Number of layers instead.")
+    layers: tuple[ParallaxLayer, ...] = Field((), max_length=MAX_LAYERS, description="Layers, farthest first.")
+    layer_count: Annotated[int, Field(ge=2, le=MAX_LAYERS)] | None = Field(
+        None, description="Number of layers instead; depths and scroll factors are then spread evenly."
+    )
 
     @model_validator(mode="after")
     def _layers_or_count(self) -> Parallax:
@@ -414,6 +417,38 @@ AssetType = Literal["entity", "background", "title_hero", "parallax", "sheet"]
 ASSET_TYPES: tuple[str, ...] = get_args(AssetType)
 
 
+Maker = Annotated[str, Field(pattern=r"^(runpod|custom|scenario|comfyui|[a-z0-9]{10,20})$")]
+Chain = Annotated[tuple[Maker, ...], Field(max_length=4)]
+
+
+class Routing(Model):
+    """Who makes which type of asset, and who takes over when that one cannot.
+
+    A chain names `runpod`, `custom`, `scenario`, `comfyui` or a RunPod endpoint id; the first makes the pictures, the
+    others take over in their order. Nobody takes over who is not named.
+    """
+
+    default: Chain = Field((), description="For types that have no chain of their own.")
+    entity: Chain = Field((), description="For entities.")
+    background: Chain = Field((), description="For backgrounds.")
+    title_hero: Chain = Field((), description="For title heroes.")
+    parallax: Chain = Field((), description="For parallax backgrounds.")
+    sheet: Chain = Field((), description="For sheets.")
+
+    @model_validator(mode="after")
+    def _nobody_twice(self) -> Routing:
+        for name in type(self).model_fields:
+            chain: tuple[str, ...] = getattr(self, name)
+            if len(set(chain)) < len(chain):
+                raise ValueError(f"`{name}` names somebody twice: {', '.join(chain)}")
+        return self
+
+    def chain(self, asset_type: str) -> tuple[str, ...]:
+        """Names for a type: its own, or the default ones; none where the manifest leaves it open."""
+        own: tuple[str, ...] = getattr(self, asset_type)
+        return own or self.default
+
+
 class Pack(Model):
     """A whole manifest, resolved: what is wanted, and nothing about how it is made."""
 
@@ -423,6 +458,7 @@ class Pack(Model):
     styles: dict[str, Style] = Field(default_factory=dict, description="Styles by name, `extends` followed.")
     qa: Qa = Field(default_factory=Qa, description="Limits that pictures have to keep.")
     budget: Budget = Field(default_factory=Budget, description="The most that may be spent on it.")
+    routing: Routing = Field(default_factory=Routing, description="Who makes what, and who takes over.")
     assets: tuple[Asset, ...] = Field(description="Assets, in the order of the manifest.")
 
     def style_of(self, asset: AssetBase) -> Style | None:

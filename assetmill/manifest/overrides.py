@@ -1,7 +1,7 @@
 """What the command line sets for a whole run, read like one more layer above the manifest.
 
 A field goes to every asset whose type has it; `entity.shape` goes to entities only; `pack.`, `game.`, `qa.` and
-`budget.` address the sections. Values may be text, as in a CSV cell.
+`budget.`, `routing.` address the sections. Values may be text, as in a CSV cell.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from assetmill.manifest.problems import Place, Problems, nearest_name
 from assetmill.manifest.shapes import Shape
 
 FILE = "command line"
-_SECTIONS = ("game", "pack", "qa", "budget")
+_SECTIONS = ("game", "pack", "qa", "budget", "routing")
 
 
 @dataclass(frozen=True, slots=True)

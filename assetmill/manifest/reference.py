@@ -180,8 +180,20 @@ used (16 for `wang16`, 47 for `blob47`), `overrides` name cells that exist, and 
 """
 
 _PARALLAX_RULES = f"""\
-A parallax gives `layers` or `layer_count`. Method `depth` makes exactly {len(models.DEPTH_LAYERS)} layers:
-{", ".join(models.DEPTH_LAYERS)}.
+A parallax gives `layers` or `layer_count`, 2 to {models.MAX_LAYERS} of them. Layers stand in the list as they lie: the
+farthest first, none with a smaller `depth` than the one before it. The first is opaque, the others are not.
+
+| method | how the layers are made | what it takes |
+|---|---|---|
+| `depth` | one picture, cut up by how far away things are; what lies behind the cuts is painted in | exactly \
+{len(models.DEPTH_LAYERS)} layers, in this order: {", ".join(models.DEPTH_LAYERS)} |
+| `per_layer` | a picture for each layer from words of its own, all but the first cut out of their background | a \
+`prompt` for each layer, or the asset's for all |
+| `decompose` | one picture, taken apart by a model made for it | the asset's `prompt` |
+
+`per_layer` costs as many pictures as there are layers and lets each be drawn behind the others too. `depth` and
+`decompose` cost one picture and one more pass; what comes back is checked against the whole picture. With `seamless`,
+edges that do not join are blended over in all layers alike.
 """
 
 _RULES = {"sheet": _SHEET_RULES, "parallax": _PARALLAX_RULES}
@@ -208,7 +220,7 @@ def _fields() -> Iterator[str]:
     top = manifest_shape()
     yield "## Fields\n\n### The document\n"
     yield _table(top) + "\n"
-    for name in ("game", "pack", "qa", "budget"):
+    for name in ("game", "pack", "qa", "budget", "routing"):
         yield f"### `{name}`\n\n{_table(top.fields[name])}\n"
     entity = asset_shapes()["entity"]
     common = tuple(models.AssetBase.model_fields)

@@ -7,11 +7,13 @@ then cut wrongly.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from assetmill.manifest.models import (
     AUTOTILE_CELLS,
+    MAX_LAYERS,
     MAX_SIDE,
     AssetBase,
     Entity,
@@ -50,9 +52,24 @@ def asset_flaws(asset: AssetBase, pack: PackInfo | None) -> Iterator[Flaw]:
         yield Flaw(("post", "palette"), "the pack has no palette: give `pack.palette`, or palette none")
     yield from _padding_flaws(asset)
     if isinstance(asset, Parallax):
-        yield from _twice([layer.id for layer in asset.layers], ("layers",), "id", "layer")
+        yield from _layer_flaws(asset)
     if isinstance(asset, Sheet):
         yield from _sheet_flaws(asset)
+
+
+def _layer_flaws(asset: Parallax) -> Iterator[Flaw]:
+    """Layers that could not be told apart, that lie in another order than they are listed, or that hide others."""
+    layers = asset.layers
+    yield from _twice([layer.id for layer in layers], ("layers",), "id", "layer")
+    if len(layers) == 1:
+        yield Flaw(("layers",), "one layer has nothing to scroll against", expected=f"2 to {MAX_LAYERS} layers")
+    for index, (behind, layer) in enumerate(itertools.pairwise(layers), start=1):
+        if layer.depth < behind.depth:
+            message = f"layer {layer.id!r} lies farther away than {behind.id!r}, which stands before it in the list"
+            yield Flaw(("layers", index, "depth"), message, expected=f"at least {behind.depth:g}: the farthest first")
+        if layer.opaque:
+            message = f"layer {layer.id!r} would hide all that lie behind it"
+            yield Flaw(("layers", index, "opaque"), message, expected="true for the first layer alone")
 
 
 def _padding_flaws(asset: AssetBase) -> Iterator[Flaw]:

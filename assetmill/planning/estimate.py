@@ -32,6 +32,10 @@ PRIOR = "prior"
 SECONDS_PER_MEGAPIXEL = 15.0
 FIXED_S = 2.0
 WORKFLOW_WEIGHT: Mapping[str, float] = MappingProxyType({"parallax-depth": 1.75, "remove-background": 0.15})
+CUT_OUT_WEIGHT = 0.15  # of a layer that is drawn by itself: its background removal
+# Qwen-Image-Layered: 20 steps of two model calls each, over the whole picture twice and every layer once, at 0.4
+# megapixels with about twice the weights of Flux: by that about one picture of Flux for each of them.
+TAKEN_APART_EXTRA = 2
 PRIOR_SPREAD = Span(0.5, 1, 2)
 DRAFT_S = Span(0.1, 0.4, 1.5)
 DEAD_S = DEAD_TIME_MS / 1000
@@ -95,6 +99,7 @@ class Estimator:
         model: model of the endpoint.
         pools: GPU pools.
         draft: whether the draft worker answers.
+        standing: workers are there anyhow, and their starts and idle tails are nobody's.
     """
 
     def __init__(
@@ -105,10 +110,12 @@ class Estimator:
         model: str,
         pools: Pools,
         draft: bool,
+        standing: bool = False,
     ) -> None:
         self._measured = Measured(timings, starts, model=model, pools=pools)
         self._pools = pools
         self._draft = draft
+        self._free_life = draft or standing
 
     def job(self, kind: Kind, pool: str | None) -> Estimate | None:
         """A job on a warm worker of a pool; None where nothing is known of that pool, not even a speed.
@@ -139,7 +146,7 @@ class Estimator:
 
     def life(self, endpoint_url: str) -> Life:
         """A worker's life at an endpoint; ask for the jobs first, for their gaps count here."""
-        if self._draft:
+        if self._free_life:
             return FREE_LIFE
         priors = {"start": (START, PRIOR), "load": (LOAD, PRIOR), "gap": (GAP, PRIOR), "tail": (TAIL, PRIOR)}
         found = priors | dict(self._known(endpoint_url))
@@ -164,9 +171,18 @@ class Estimator:
 def _by_size(kind: Kind, factor: Span) -> Span:
     """Prior of a job from what it draws; `factor` is that of the card against the one that the prior is for."""
     megapixels = kind.size[0] * kind.size[1] / 1e6
-    sampling = SECONDS_PER_MEGAPIXEL * megapixels * WORKFLOW_WEIGHT.get(kind.workflow, 1.0)
+    sampling = SECONDS_PER_MEGAPIXEL * megapixels * _weight(kind)
     usual = FIXED_S + sampling * (2 if kind.guided else 1)
     return (PRIOR_SPREAD * factor).times(usual)
+
+
+def _weight(kind: Kind) -> float:
+    """What a job samples, in pictures of its size."""
+    if kind.workflow == "parallax-layers":
+        return kind.layers + CUT_OUT_WEIGHT * max(0, kind.layers - 1)
+    if kind.workflow == "parallax-decompose":
+        return 1 + TAKEN_APART_EXTRA + kind.layers
+    return WORKFLOW_WEIGHT.get(kind.workflow, 1.0)
 
 
 def cost_of(seconds: Span, usd_per_s: Decimal | None) -> Cost:

@@ -7,8 +7,9 @@ with its recipe, not its bytes: planning draws nothing. Filename prefixes and at
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -19,12 +20,14 @@ from assetmill.errors import WorkflowError
 from assetmill.finishing import target_size
 from assetmill.guides import recipe
 from assetmill.guides.strength import default_strength
-from assetmill.manifest.models import DEPTH_LAYERS, Asset, AssetBase, Pack, Parallax
+from assetmill.manifest.models import Asset, AssetBase, Pack, Parallax
+from assetmill.manifest.parallax import count_of, is_layer, layer_roles
 from assetmill.planning.recipes import Recipe, recipe_for
 from assetmill.workflows.library import Library
-from assetmill.workflows.sizes import generation_size
+from assetmill.workflows.sizes import generation_size, layer_size
 
 SEED_SPACE = 2**53
+_LAYER_SEED = re.compile(r"layer_(\d+)_seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Generation:
         origin: workflow and maker; one value for all pictures that share them.
         fingerprint: SHA-256 of `fields`.
         roles: outputs that are asked for.
+        calls: what is charged call by call, where it is.
     """
 
     workflow: str
@@ -63,6 +67,7 @@ class Generation:
     origin: Mapping[str, Any]
     fingerprint: str
     roles: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -101,20 +106,24 @@ def generation(
     origin = _origin(way.name, way.template_hash, maker)
     fingerprint = digest(fields_of(bound, origin, guide, reference, candidate))
     seed = parameters["seed"]
-    return Generation(way.name, bound, guide, reference, size, asked, seed, candidate, origin, fingerprint, roles)
+    return Generation(
+        way.name, bound, guide, reference, size, asked, seed, candidate, origin, fingerprint, roles, way.calls
+    )
 
 
 def _roles(asset: Asset, way: Recipe) -> tuple[str, ...]:
     """Outputs that are asked for; a picture that could not be finished or published afterwards is not paid for."""
-    roles = DEPTH_LAYERS if isinstance(asset, Parallax) else ("image",)
-    missing = [role for role in roles if role not in way.outputs]
+    needed = layer_roles(asset) if isinstance(asset, Parallax) else ("image",)
+    missing = [role for role in needed if role not in way.outputs]
     if missing:
         raise WorkflowError(f"workflow {way.name} does not make {', '.join(missing)}, which {asset.type} needs")
-    if isinstance(asset, Parallax):
-        count = len(asset.layers) or asset.layer_count
-        if count != len(DEPTH_LAYERS):
-            raise WorkflowError(f"workflow {way.name} makes {len(DEPTH_LAYERS)} layers, and {count} are asked for")
-    return tuple(way.outputs)
+    return tuple(role for role in way.outputs if role in needed or not is_layer(role))
+
+
+def with_reference(made: Generation, reference: str) -> Generation:
+    """The same picture drawn from another one than was planned."""
+    fields = fields_of(made.parameters, made.origin, made.guide, reference, made.candidate)
+    return replace(made, reference=reference, fingerprint=digest(fields))
 
 
 def fields_of(
@@ -145,7 +154,30 @@ def _parameters(asset: Asset, pack: Pack, candidate: int, size: tuple[int, int])
     }
     if prompt.far is not None:
         offered["far_prompt"] = prompt.far
+    return offered | (_of_layers(asset, prompt, offered["seed"], size) if isinstance(asset, Parallax) else {})
+
+
+def _of_layers(asset: Parallax, prompt: prompts.Prompt, seed: int, size: tuple[int, int]) -> dict[str, Any]:
+    """What ways that make a parallax background layer by layer, or take one apart, are offered besides."""
+    width, height = layer_size(*size)
+    offered: dict[str, Any] = {"layer_count": count_of(asset), "layer_width": width, "layer_height": height}
+    for index, words in enumerate(prompt.layers):
+        offered |= {f"layer_{index}_prompt": words, f"layer_{index}_seed": layer_seed(seed, index)}
     return offered
+
+
+def layer_seed(seed: int, index: int) -> int:
+    """Seed of one layer that is drawn by itself, 0 to 2**53 - 1. It follows from the picture's seed.
+
+    Counting up would draw a layer of one candidate with the seed of another's.
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}\0layer\0{index}".encode()).digest()[:8]) % SEED_SPACE
+
+
+def with_seed(parameters: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The same values with another seed: the picture's own, and those of its layers."""
+    seeds = {name: layer_seed(seed, int(found[1])) for name in parameters if (found := _LAYER_SEED.fullmatch(name))}
+    return {**parameters, **seeds, **({"seed": seed} if "seed" in parameters else {})}
 
 
 def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a first plan has no books to read and should not wait for a database library
-    from assetmill.ledger import Details, Finish, Ledger, OpenAttempt, Picture, Timing
+    from assetmill.ledger import Details, Finish, Learned, Ledger, OpenAttempt, Outage, Picture, Timing
 
 
 def _unmeasured(_: str) -> Sequence[Timing]:
+    return ()
+
+
+def _unmeasured_units(_: str) -> Sequence[float]:
     return ()
 
 
@@ -27,6 +33,9 @@ class History:
         verdicts: why a finished picture was rejected, or None, by (attempt id, finish fingerprint).
         timings: reads how long jobs of a workflow took, of any game; asked only where something is to be paid.
         starts: reads the jobs that were the first of their workers, of any game and workflow; likewise.
+        units: reads what jobs of a workflow cost in their provider's own currency, newest first; likewise.
+        abilities: what endpoints were found to be able to do, by their address and the workflow.
+        outages: endpoints that are left alone now, by their address.
         load_details: reads what the pictures were made of and where they lie; an unchanged plan needs none.
         load_finishes: reads the finishes themselves; likewise.
     """
@@ -38,6 +47,9 @@ class History:
     verdicts: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
     timings: Callable[[str], Sequence[Timing]] = _unmeasured
     starts: Callable[[], Sequence[Timing]] = tuple
+    units: Callable[[str], Sequence[float]] = _unmeasured_units
+    abilities: Mapping[str, Mapping[str, Learned]] = field(default_factory=dict)
+    outages: Mapping[str, Outage] = field(default_factory=dict)
     load_details: Callable[[], Mapping[str, Details]] = dict
     load_finishes: Callable[[], Mapping[tuple[str, str], Finish]] = dict
 
@@ -60,14 +72,18 @@ class History:
 NOTHING = History()
 
 
-def read_history(ledger: Ledger, game: str, *, draft: bool) -> History:
+def read_history(ledger: Ledger, game: str, *, draft: bool, at: datetime | None = None) -> History:
     """Read the books of one game. They have to stay open while the history is in use.
 
     Args:
         ledger: the books.
         game: game id.
         draft: whether placeholders are asked for; a draft never stands in for a real picture, nor the reverse.
+        at: now, aware; without it outages do not count.
     """
+    learned: dict[str, dict[str, Learned]] = defaultdict(dict)
+    for one in ledger.abilities.read():
+        learned[one.endpoint_url][one.ability.workflow] = one
     pictures = [row for row in ledger.pictures(game) if row.draft == draft]
     return History(
         by_fingerprint={row.fingerprint: row for row in pictures},
@@ -77,6 +93,9 @@ def read_history(ledger: Ledger, game: str, *, draft: bool) -> History:
         verdicts=ledger.verdicts(game),
         timings=lambda workflow: ledger.history(workflow, draft=draft),
         starts=lambda: ledger.starts(draft=draft),
+        units=lambda workflow: ledger.units(workflow, draft=draft),
+        abilities=learned,
+        outages=ledger.outages.at(at) if at is not None else {},
         load_details=lambda: ledger.details(game),
         load_finishes=lambda: ledger.finishes(game),
     )

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from assetmill.manifest.models import Asset
+from assetmill.manifest.models import Asset, Parallax
+from assetmill.manifest.parallax import is_layer, layer_roles
 from assetmill.providers.endpoint import SCENARIO
 from assetmill.workflows.bind import effective_values
 from assetmill.workflows.choose import workflow_for
@@ -38,6 +39,11 @@ class Recipe(Protocol):
     @property
     def outputs(self) -> Collection[str]:
         """Roles of the pictures that can come back."""
+        ...
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """Calls that are charged one by one, in their order: `txt2img`, `remove-background`; none for a graph."""
         ...
 
     def values(self, offered: Mapping[str, Any]) -> Mapping[str, Scalar]:
@@ -75,6 +81,11 @@ class GraphRecipe:
         """Roles that its SaveImage nodes write."""
         return self.workflow.outputs
 
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """None: a worker is paid by the second."""
+        return ()
+
     def values(self, offered: Mapping[str, Any]) -> Mapping[str, Scalar]:
         """Values that are bound into the graph."""
         taken = {name: value for name, value in offered.items() if name in self.workflow.parameters}
@@ -91,4 +102,13 @@ def recipe_for(asset: Asset, kind: str, model: str, library: Library) -> Recipe:
         from assetmill.providers.scenario.pipelines import pipeline_for  # noqa: PLC0415  most plans need none
 
         return pipeline_for(asset, model)
-    return GraphRecipe(library.get(workflow_for(asset)))
+    return GraphRecipe(_part_for(asset, library.get(workflow_for(asset))))
+
+
+def _part_for(asset: Asset, workflow: Workflow) -> Workflow:
+    """What of a graph an asset needs: a layer that nobody asked for decides nothing, and is not made."""
+    if not isinstance(asset, Parallax):
+        return workflow
+    wanted = set(layer_roles(asset))
+    roles = [role for role in workflow.outputs if role in wanted or not is_layer(role)]
+    return workflow.part(roles) if roles else workflow

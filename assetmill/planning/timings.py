@@ -38,18 +38,28 @@ class Kind:
         size: (width, height) asked of the model, pixels.
         steps: sampling steps; None where the workflow has no such parameter.
         guided: true guidance (`cfg` above 1) evaluates the model twice a step.
+        layers: layers that are drawn one by one, or taken out of a picture; 0 where there are none of either.
     """
 
     workflow: str
     size: tuple[int, int]
     steps: int | None = None
     guided: bool = False
+    layers: int = 0
 
 
 def kind_of(workflow: str, size: tuple[int, int], parameters: Mapping[str, Any]) -> Kind:
     """The kind of a job, from the values that are bound to its workflow, or from what the books say that they were."""
     steps, cfg = parameters.get("steps"), parameters.get("cfg")
-    return Kind(workflow, size, steps, guided=isinstance(cfg, int | float) and cfg > NO_GUIDANCE)
+    guided = isinstance(cfg, int | float) and cfg > NO_GUIDANCE
+    return Kind(workflow, size, steps, guided=guided, layers=_layers(parameters))
+
+
+def _layers(parameters: Mapping[str, Any]) -> int:
+    taken_out = parameters.get("layer_count")
+    if isinstance(taken_out, int):
+        return taken_out
+    return sum(name.startswith("layer_") and name.endswith("_seed") for name in parameters)
 
 
 def spread(values: Iterable[float], prior: Span | None = None) -> Span | None:

@@ -198,6 +198,10 @@ class Breakers:
         canary = self._canary(workflow)
         canary.out = not canary.proven
 
+    def sent_before(self) -> None:
+        """A job is out that was sent before anything here was known; its end is told like any other's."""
+        self._out += 1
+
     def unsent(self, workflow: str) -> None:
         """A job that was `sent` never was, or is withdrawn, or nobody knows: it says nothing of anybody."""
         self._out = max(0, self._out - 1)

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from assetmill.money import PriceList, published_prices
 
 DRAFT = "draft"
+RUNPOD = "runpod"
 SCENARIO = "scenario"
 COMFYUI = "comfyui"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -79,6 +79,7 @@ class Rule:
         new_seed: whether the retry takes another seed, because the same one would draw the same pixels.
         blames: where the fault lies.
         charged: whether the attempt is billed.
+        elsewhere: whether another provider that is written down may make the picture, once this one has given it up.
         why: the reason, in one sentence, as docs/retries.md tells it.
     """
 
@@ -86,6 +87,7 @@ class Rule:
     new_seed: bool = False
     blames: Blame
     charged: Charge
+    elsewhere: bool = False
     why: str
 
     @property
@@ -102,24 +104,33 @@ RULES: Mapping[type[AttemptError], Rule] = {
         again=0,
         blames=Blame.NOBODY,
         charged=Charge.NO,
+        elsewhere=True,
         why="It was sent six times for nothing; a job that went out and is out of sight has not failed: it stays open.",
     ),
     NeverArrived: Rule(
         again=2,
         blames=Blame.NOBODY,
         charged=Charge.NO,
+        elsewhere=True,
         why="There is no such job, so nothing is paid twice.",
     ),
     Throttled: Rule(
         again=0,
         blames=Blame.NOBODY,
         charged=Charge.NO,
+        elsewhere=True,
         why="It was sent again as often and as late as the endpoint asked for.",
     ),
     RequestRejected: Rule(
-        again=0, blames=Blame.ENDPOINT, charged=Charge.NO, why="The same body would be refused again."
+        again=0,
+        blames=Blame.ENDPOINT,
+        charged=Charge.NO,
+        elsewhere=True,
+        why="The same body would be refused again.",
     ),
-    RequestTooLarge: Rule(again=0, blames=Blame.ASSET, charged=Charge.NO, why="It would be as large again."),
+    RequestTooLarge: Rule(
+        again=0, blames=Blame.ASSET, charged=Charge.NO, elsewhere=True, why="It would be as large again."
+    ),
     OutcomeUnknown: Rule(
         again=RESEND_UNKNOWN,
         blames=Blame.ENDPOINT,
@@ -130,30 +141,38 @@ RULES: Mapping[type[AttemptError], Rule] = {
         again=1,
         blames=Blame.WORKER,
         charged=Charge.YES,
+        elsewhere=True,
         why="Its words do not tell memory from a bad node, S3 or an interrupt; one more try does.",
     ),
     WorkerFault: Rule(
         again=2,
         blames=Blame.WORKER,
         charged=Charge.YES,
+        elsewhere=True,
         why="The request is sound and another worker can do it.",
     ),
     StartupFailed: Rule(
         again=2,
         blames=Blame.WORKER,
         charged=Charge.YES,
+        elsewhere=True,
         why="A worker that came up slowly is warm by the next try, and another one may be sound.",
     ),
     ExecutionFailed: Rule(
         again=0, blames=Blame.ASSET, charged=Charge.YES, why="The same request would raise the same error."
     ),
     ValidationFailed: Rule(
-        again=0, blames=Blame.ENDPOINT, charged=Charge.YES, why="The worker would refuse the same graph again."
+        again=0,
+        blames=Blame.ENDPOINT,
+        charged=Charge.YES,
+        elsewhere=True,
+        why="The worker would refuse the same graph again.",
     ),
     TimedOut: Rule(
         again=1,
         blames=Blame.WORKER,
         charged=Charge.PERHAPS,
+        elsewhere=True,
         why="A worker that hangs is not the next one; a second timeout means that the limit is too short.",
     ),
     CancelledElsewhere: Rule(
@@ -163,18 +182,24 @@ RULES: Mapping[type[AttemptError], Rule] = {
         again=0, blames=Blame.NOBODY, charged=Charge.YES, why="How it was lost is not known, and so might be the next."
     ),
     ResultTooLarge: Rule(
-        again=0, blames=Blame.ENDPOINT, charged=Charge.YES, why="The same result would be too large again."
+        again=0,
+        blames=Blame.ENDPOINT,
+        charged=Charge.YES,
+        elsewhere=True,
+        why="The same result would be too large again.",
     ),
     ResultExpired: Rule(
         again=1,
         blames=Blame.ENDPOINT,
         charged=Charge.PERHAPS,
+        elsewhere=True,
         why="Results live 30 minutes and queued jobs can vanish; the next one is watched from its beginning.",
     ),
     ResultInvalid: Rule(
         again=0,
         blames=Blame.ENDPOINT,
         charged=Charge.YES,
+        elsewhere=True,
         why="The form of an answer is the worker's program or settings, not this picture.",
     ),
     InvalidImage: Rule(
@@ -191,6 +216,7 @@ RULES: Mapping[type[AttemptError], Rule] = {
         again=1,
         blames=Blame.ENDPOINT,
         charged=Charge.YES,
+        elsewhere=True,
         why="A warm worker's cache can swallow outputs, which a new prefix cures; a node that does not validate"
         " there is not cured.",
     ),
@@ -201,6 +227,7 @@ RULES: Mapping[type[AttemptError], Rule] = {
         again=0,
         blames=Blame.ENDPOINT,
         charged=Charge.NO,
+        elsewhere=True,
         why="The batch stops: whatever is sent would wait in the same queue.",
     ),
 }

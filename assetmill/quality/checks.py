@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from assetmill.manifest.models import AssetBase, Background, Parallax, Qa, Sheet
+from assetmill.manifest.models import AssetBase, Background, Qa, Sheet
 from assetmill.quality import measure
 from assetmill.quality.verdict import Quality
 from assetmill.quality.wanted import is_cutout
@@ -105,7 +105,7 @@ def _opaque(image: Image.Image) -> Iterator[_Finding]:
 
 
 def _seams(asset: AssetBase, image: Image.Image) -> Iterator[_Finding]:
-    wanted = asset.seamless if isinstance(asset, Background | Parallax) else "none"
+    wanted = asset.seamless if isinstance(asset, Background) else "none"  # layers have checks of their own
     for letter, axis, names in (("x", 1, "left and right"), ("y", 0, "top and bottom")):
         if wanted != "none" and letter in wanted and (ratio := measure.seam(image, axis)) > SEAM_LIMIT:
             yield _Finding(0.2, f"a seam shows where {names} join ({ratio:.1f} times the sharpest edge)")

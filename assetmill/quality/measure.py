@@ -14,6 +14,8 @@ SOLID = 128
 
 _SOFT = (8, 247)
 _SEAM_PERCENTILE = 99
+_LOOK = 128  # px, longest side at which whole pictures are compared
+_OTHER = 24  # levels of a channel
 
 
 def alpha_of(image: Image.Image) -> Levels:
@@ -76,3 +78,43 @@ def seam(image: Image.Image, axis: int) -> float:
     inside = np.linalg.norm(np.diff(levels, axis=0), axis=-1)
     usual = float(np.percentile(inside, _SEAM_PERCENTILE)) if inside.size else 0.0
     return float(across) / max(usual, 1.0)
+
+
+def join(image: Image.Image, axis: int) -> float:
+    """How unusual the step is where repeats of a picture join, among the steps between its neighbouring lines.
+
+    `seam` asks whether the join is sharper than the sharpest edges; here whole lines are compared, so that a faint
+    line through an even sky counts as well, and what is transparent does not.
+
+    Args:
+        image: the picture, mode RGB or RGBA.
+        axis: 0 for the join of bottom and top, 1 for that of right and left.
+
+    Returns:
+        Mean step across the join over the 99th percentile of the mean steps from line to line; above 1.5 it shows.
+    """
+    levels = np.moveaxis(_premultiplied(image), axis, 0)
+    across = np.linalg.norm(levels[0] - levels[-1], axis=-1).mean()
+    inside = np.linalg.norm(np.diff(levels, axis=0), axis=-1).mean(axis=1)
+    usual = float(np.percentile(inside, _SEAM_PERCENTILE)) if inside.size else 0.0
+    return float(across) / max(usual, 1.0)
+
+
+def _premultiplied(image: Image.Image) -> NDArray[np.float32]:
+    """Levels of a picture, rows by columns by channels; transparent pixels are 0 whatever colour is hidden in them."""
+    levels = np.asarray(image if image.mode in ("RGB", "RGBA") else image.convert("RGB"), np.float32)
+    if image.mode != "RGBA":
+        return levels
+    return np.concatenate([levels[..., :3] * (levels[..., 3:] / 255), levels[..., 3:]], axis=-1)
+
+
+def unlike(one: Image.Image, other: Image.Image) -> float:
+    """Share of two opaque pictures in which they show something else, 0 to 1.
+
+    Both are brought to at most 128 pixels a side first, so that noise, soft edges and what one of them lost by being
+    made smaller count for little; a pixel is another if one of its channels differs by more than 24 levels.
+    """
+    scale = min(1.0, _LOOK / max(one.size))
+    size = (max(1, round(one.width * scale)), max(1, round(one.height * scale)))
+    levels = [np.asarray(p.convert("RGB").resize(size, Image.Resampling.BOX), np.float32) for p in (one, other)]
+    return float((np.abs(levels[0] - levels[1]).max(axis=-1) > _OTHER).mean())

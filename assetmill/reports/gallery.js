@@ -126,13 +126,15 @@ function showFrames(on) {
 }
 $("frames").onclick = () => showFrames(!document.body.classList.contains("frames"));
 
-// A card's animation is prepared when it is first seen and plays only while it is.
+// What moves on a card, an animation or layers, is prepared when it is first seen and plays only while it is.
 const players = new Map();
 const seen = new Set();
 
 function playerOf(i) {
   if (!players.has(i)) {
-    const { sheet } = items[i];
+    const { sheet, layers } = items[i];
+    if (layers.length) players.set(i, new Drift(cards[i].querySelectorAll(".thumb > img"), layers));
+    if (layers.length) return players.get(i);
     const [image, canvas] = [cards[i].querySelector(".thumb > img"), cards[i].querySelector(".mini")];
     const name = sheet.animations[sheet.defaultAnimationId] ? sheet.defaultAnimationId : Object.keys(sheet.animations)[0];
     const player = new Player(canvas, image, sheet, name, { replay: true });
@@ -156,7 +158,7 @@ const watcher = new IntersectionObserver((entries) => {
     whenLoaded(target.querySelector(".thumb > img"), () => { playerOf(i).draw(); runCard(i); });
   }
 });
-cards.forEach((card) => card.querySelector(".mini") && watcher.observe(card));
+cards.forEach((card) => card.querySelector(".mini, .scene") && watcher.observe(card));
 
 function setMotion(on) {
   motion = on;

@@ -70,6 +70,7 @@ class GalleryItem:
         note: error text of a failed or blocked asset, else quality notes.
         sheet: canonical AssetSheet metadata, plain JSON values; None for other types.
         layers: parallax layers, farthest first.
+        endless: the layers' left and right edges join.
         candidates: relative paths of all pictures that were made to choose from.
         attempt_id: the ledger's id of the attempt that made the picture.
     """
@@ -89,6 +90,7 @@ class GalleryItem:
     note: str = ""
     sheet: Mapping[str, Any] | None = None
     layers: tuple[GalleryLayer, ...] = ()
+    endless: bool = False
     candidates: tuple[str, ...] = ()
     attempt_id: str | None = None
 

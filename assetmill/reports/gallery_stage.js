@@ -133,6 +133,35 @@ class Player {
   }
 }
 
+// Moves the layers of a parallax background on a card to and fro, from the middle and each at its own speed.
+class Drift {
+  constructor(images, layers) {
+    const fastest = Math.max(0.001, ...layers.map((layer) => layer.scroll_factor));
+    this.planes = [...images].map((image, i) => ({ image, share: layers[i].scroll_factor / fastest }));
+    [this.seconds, this.playing] = [0, false];
+    this.tick = (now) => {
+      this.seconds += Math.min(0.25, (now - (this.last ?? now)) / 1000);
+      this.last = now;
+      this.draw();
+    };
+  }
+
+  play() {
+    if (this.playing) return;
+    [this.playing, this.last] = [true, null];
+    ticker.add(this.tick);
+  }
+
+  pause() {
+    this.playing = false;
+    ticker.remove(this.tick);
+  }
+
+  draw() {
+    for (const { image, share } of this.planes) image.style.objectPosition = `${50 + 50 * share * Math.sin(this.seconds / 2)}% 50%`;
+  }
+}
+
 // Lines around cells, with ids and pivots, in the sheet's own pixels.
 function frameOverlay(sheet, { labels = false } = {}) {
   const svg = document.getElementById("overlay").content.firstElementChild.cloneNode(true);
@@ -333,12 +362,20 @@ views.parallax = (ctx) => {
     return { plane, factor: layer.scroll_factor };
   });
   const fastest = Math.max(0.001, ...planes.map(({ factor }) => factor));
-  let [moving, endless, start, aim, room] = [ctx.motion(), false, null, 0.5, { w: 1, full: 1 }];
-  const place = (camera) => {
-    for (const { plane, factor } of planes) {
-      const shift = endless ? camera * factor : ((room.full - room.w) * camera * factor) / fastest;
-      plane.style.backgroundPositionX = `${-shift}px`;
-    }
+  // The camera goes from 0 to 1: across the picture, or in an endless one once round its fastest layer.
+  let [moving, endless, camera, last, room] = [false, item.endless, item.endless ? 0 : 0.5, null, { w: 1, full: 1 }];
+  const place = (to) => {
+    camera = endless ? to - Math.floor(to) + turns : clamp(to, 0, 1);
+    const span = endless ? room.full : room.full - room.w;
+    for (const { plane, factor } of planes) plane.style.backgroundPositionX = `${(-span * camera * factor) / fastest}px`;
+    slider.value = endless ? camera - Math.floor(camera) : camera;
+  };
+  // Slower layers are not back where they began when the fastest is: whole turns are counted along.
+  let turns = 0;
+  const turn = (by) => {
+    const next = camera - turns + by;
+    if (endless) turns += Math.floor(next);
+    place(next);
   };
   const layout = () => {
     const [w, h] = [item.width || 16, item.height || 9];
@@ -347,38 +384,44 @@ views.parallax = (ctx) => {
     world.style.width = `${room.w}px`;
     world.style.height = `${h * scale}px`;
     for (const { plane } of planes) plane.style.backgroundSize = `${room.full}px 100%`;
-    place(endless ? 0 : aim);
+    turn(0);
   };
+  let way = 1;
   const tick = (now) => {
-    start ??= now;
-    const seconds = (now - start) / 1000;
-    place(endless ? (seconds * room.w) / 6 : 0.5 - 0.5 * Math.cos(seconds / 2));
+    const seconds = Math.min(0.25, (now - (last ?? now)) / 1000); // a tab in the background must not jump afterwards
+    last = now;
+    if (endless) return turn((seconds * MIN_VIEWPORT * fastest) / 6);
+    if (camera >= 1) way = -1;
+    if (camera <= 0) way = 1;
+    return turn((way * seconds * (0.15 + Math.sin(Math.PI * camera))) / 5);
   };
   const run = (on) => {
-    moving = on;
+    [moving, last] = [on, null];
     button.textContent = on ? "Pause" : "Play";
     if (on) ticker.add(tick);
     else ticker.remove(tick);
   };
   const button = make("button", { type: "button", className: "toggle", onclick: () => run(!moving) });
-  const loop = make("input", { type: "checkbox", onchange: () => { endless = loop.checked; start = null; place(endless ? 0 : aim); } });
-  world.onpointermove = (event) => {
-    if (endless) return;
+  const slider = make("input", { type: "range", min: 0, max: 1, step: 0.002, ariaLabel: "Camera position", oninput: () => { run(false); turn(slider.valueAsNumber - (camera - turns)); } });
+  const loop = make("input", { type: "checkbox", checked: endless, onchange: () => { [endless, turns] = [loop.checked, 0]; place(camera - Math.floor(camera)); } });
+  world.onpointerdown = (event) => {
     run(false);
-    aim = clamp(event.offsetX / world.clientWidth, 0, 1);
-    place(aim);
+    world.setPointerCapture(event.pointerId);
+  };
+  world.onpointermove = (event) => {
+    if (world.hasPointerCapture(event.pointerId)) turn(-event.movementX / Math.max(1, endless ? room.full : room.full - room.w));
   };
   ctx.toggle = () => run(!moving);
   const boxes = item.layers.map((layer, i) =>
     make("label", { className: "field" }, make("input", { type: "checkbox", checked: true, onchange: (event) => { planes[i].plane.hidden = !event.target.checked; } }), ` ${layer.id} ×${layer.scroll_factor}`),
   );
-  tools.append(button, make("label", { className: "field", title: "Repeat the layers sideways; shows whether the edges join" }, loop, " endless"), ...boxes);
+  tools.append(button, slider, make("label", { className: "field", title: "Repeat the layers sideways; shows whether the edges join" }, loop, " endless"), ...boxes);
   stage.append(world);
   const observer = new ResizeObserver(() => requestAnimationFrame(layout)); // a frame later, lest it be its own cause
   observer.observe(stage);
   ctx.track(() => { observer.disconnect(); ticker.remove(tick); });
   layout();
-  run(moving);
+  run(ctx.motion());
 };
 
 // The ways in which an item can be looked at, best first: [name, label].

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -41,6 +41,7 @@ class BoundGraph:
         outputs: role -> filename prefix that its SaveImage writes.
         values: every parameter's value, given or default, pictures left out.
         hash: sha256 of the graph without titles, filename prefixes and picture names, which differ by attempt.
+        since: oldest ComfyUI that has all its nodes; None for every recorded one.
     """
 
     workflow: str
@@ -48,6 +49,7 @@ class BoundGraph:
     outputs: dict[str, str]
     values: dict[str, Scalar]
     hash: str
+    since: str | None = None
 
 
 def effective_values(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[str, Scalar]:
@@ -69,13 +71,17 @@ def effective_values(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[
     return _with_negative(workflow, {**defaults, **given}, cfg_given="cfg" in given)
 
 
-def bind(workflow: Workflow, parameters: Mapping[str, Any], *, prefix: str) -> BoundGraph:
+def bind(
+    workflow: Workflow, parameters: Mapping[str, Any], *, prefix: str, roles: Collection[str] | None = None
+) -> BoundGraph:
     """Set `parameters` in a copy of the workflow's graph.
 
     Args:
         workflow: a workflow of the library.
         parameters: parameter name -> value; those left out keep the graph's default.
         prefix: unique to the attempt; each output is written as `<prefix>-<role>`.
+        roles: outputs that are asked for; what feeds none of them is left out, as it would be drawn and paid for.
+            None for all of them.
 
     Raises:
         WorkflowError: as for `effective_values`, or a picture without a name, an unusable name or prefix, or a
@@ -85,6 +91,8 @@ def bind(workflow: Workflow, parameters: Mapping[str, Any], *, prefix: str) -> B
         raise WorkflowError(
             f"filename prefix {prefix!r} cannot be used", hint="letters, digits, - and _, at most 120 of them"
         )
+    if roles is not None:
+        workflow = workflow.part(roles)
     values = effective_values(workflow, parameters)
     graph = _copy(workflow.graph)
     for name, value in {**values, **_image_names(workflow, parameters)}.items():
@@ -94,7 +102,7 @@ def bind(workflow: Workflow, parameters: Mapping[str, Any], *, prefix: str) -> B
     for role, node_id in workflow.outputs.items():
         _set(workflow.name, graph, Target(node_id, PREFIX_INPUT), outputs[role])
     pictures = {target: name for name in workflow.images for target in workflow.parameters[name]}
-    return BoundGraph(workflow.name, graph, outputs, values, canonical_hash(graph, pictures))
+    return BoundGraph(workflow.name, graph, outputs, values, canonical_hash(graph, pictures), workflow.since)
 
 
 def _refuse_unknown(workflow: Workflow, parameters: Mapping[str, Any]) -> None:

@@ -6,8 +6,15 @@ error here, never a quiet substitute, so that a plan can show the asset as block
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from assetmill.errors import WorkflowError
 from assetmill.manifest.models import Asset, Background, Entity, Parallax, Sheet, TitleHero
+
+PARALLAX = MappingProxyType(
+    {"depth": "parallax-depth", "per_layer": "parallax-layers", "decompose": "parallax-decompose"}
+)
+"""Method of a parallax background -> the workflow that makes its layers so."""
 
 
 def workflow_for(asset: Asset) -> str:
@@ -41,14 +48,9 @@ def _title(*, redraw: bool, transparent: bool) -> str:
 
 
 def _parallax(asset: Parallax) -> str:
-    if asset.method != "depth":
-        raise WorkflowError(
-            f"no workflow makes parallax layers by method {asset.method}",
-            hint="use method depth, or name your own graph in `workflow`",
-        )
     if asset.references:
         raise WorkflowError(
-            "the parallax workflow draws from words alone and cannot start from a reference picture",
+            "the parallax workflows draw from words alone and cannot start from a reference picture",
             hint="take `references` away, or name your own graph in `workflow`",
         )
-    return "parallax-depth"
+    return PARALLAX[asset.method]

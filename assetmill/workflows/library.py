@@ -8,8 +8,8 @@ copies it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import assetmill
 from assetmill.errors import WorkflowError
 from assetmill.workflows.canonical import Target, canonical_hash
 from assetmill.workflows.contract import Contract, Scalar, load_contract
-from assetmill.workflows.names import did_you_mean
+from assetmill.workflows.names import did_you_mean, listed
 
 BINDINGS = "bindings.json"
 CONTRACT = "contract.json"
@@ -38,6 +38,9 @@ class Binding(BaseModel):
     outputs: dict[str, str] = Field(min_length=1, description="Role -> id of the SaveImage node that writes it.")
     negative_cfg: float | None = Field(
         None, gt=1, description="cfg taken when a negative prompt comes and the graph's own cfg would ignore it."
+    )
+    since: str | None = Field(
+        None, pattern=r"^\d+(\.\d+)*$", description="Oldest ComfyUI that has all its nodes; absent: every recorded one."
     )
 
     @model_validator(mode="after")
@@ -73,6 +76,7 @@ class Workflow:
         models: model files that the graph names, sorted.
         negative_cfg: cfg used with a negative prompt where the default cfg would ignore it.
         description: what comes out.
+        since: oldest ComfyUI that has all its nodes; None for every recorded one.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Workflow:
     models: tuple[str, ...] = ()
     negative_cfg: float | None = None
     description: str = ""
+    since: str | None = None
 
     @property
     def needs_image(self) -> bool:
@@ -120,6 +125,27 @@ class Workflow:
         """
         named = {target: name for name, targets in self.parameters.items() for target in targets}
         return canonical_hash(self.graph, named)
+
+    def part(self, roles: Collection[str]) -> Workflow:
+        """What it takes to make some of its outputs: their nodes, and all that those are fed by.
+
+        Parameters that lead nowhere then are gone, so that they are neither asked for nor decide anything. All
+        outputs: the workflow itself.
+
+        Raises:
+            WorkflowError: it has no such output.
+        """
+        wanted = frozenset(roles)
+        if wanted == self.outputs.keys():
+            return self
+        if wanted not in self._parts:
+            self._parts[wanted] = _part_of(self, wanted)
+        return self._parts[wanted]
+
+    @cached_property
+    def _parts(self) -> dict[frozenset[str], Workflow]:
+        """Parts that were asked for before: a plan asks for the same ones again and again."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -209,7 +235,40 @@ def _workflow(name: str, binding: Binding, folder: Path, contract: Contract) -> 
         models=_models(graph, contract),
         negative_cfg=binding.negative_cfg,
         description=binding.description,
+        since=binding.since,
     )
+
+
+def _part_of(workflow: Workflow, roles: frozenset[str]) -> Workflow:
+    outputs = {role: node for role, node in workflow.outputs.items() if role in roles}
+    if len(outputs) < len(roles) or not outputs:
+        stray = ", ".join(sorted(roles - outputs.keys())) or "nothing"
+        raise WorkflowError(f"workflow {workflow.name} does not make {stray}", hint=listed(workflow.outputs))
+    graph = _feeding(workflow.graph, outputs.values())
+    bound = {name: tuple(one for one in targets if one.node in graph) for name, targets in workflow.parameters.items()}
+    parameters = {name: targets for name, targets in bound.items() if targets}
+    return replace(
+        workflow,
+        graph=graph,
+        parameters=parameters,
+        required=workflow.required & parameters.keys(),
+        images=tuple(name for name in workflow.images if name in parameters),
+        outputs=outputs,
+        types={name: kind for name, kind in workflow.types.items() if name in parameters},
+    )
+
+
+def _feeding(graph: Mapping[str, Any], savers: Iterable[str]) -> dict[str, Any]:
+    """The nodes from which some others are fed, and those themselves, in the graph's order."""
+    found: set[str] = set()
+    waiting = list(savers)
+    while waiting:
+        node_id = waiting.pop()
+        if node_id in graph and node_id not in found:
+            found.add(node_id)
+            values = graph[node_id]["inputs"].values()
+            waiting += [value[0] for value in values if isinstance(value, list) and value and isinstance(value[0], str)]
+    return {node_id: node for node_id, node in graph.items() if node_id in found}
 
 
 def _value(graph: Mapping[str, Any], target: Target) -> Scalar | None:

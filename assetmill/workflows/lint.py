@@ -23,6 +23,7 @@ from assetmill.workflows.contract import Contract, InputSpec, NodeSpec
 from assetmill.workflows.names import did_you_mean, listed
 
 LINK_LENGTH = 2
+_VERSION = re.compile(r"\d+(\.\d+)*")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _PLAIN_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
 
@@ -78,6 +79,7 @@ def lint_graph(
     *,
     expected_outputs: Mapping[str, str] | None = None,
     workflow: str = "",
+    since: str | None = None,
 ) -> tuple[Finding, ...]:
     """Every fault of one graph, in the order of its nodes; empty when it is sound.
 
@@ -86,11 +88,12 @@ def lint_graph(
         contract: what nodes accept.
         expected_outputs: role -> filename prefix, when the graph has to write exactly these.
         workflow: name to put into the findings.
+        since: oldest ComfyUI that has to have all its nodes; None for every recorded one.
     """
     nodes = {node_id: node for node_id, node in graph.items() if _well_formed(node)}
     found = [_malformed(node_id) for node_id in graph if node_id not in nodes]
     for node_id, node in nodes.items():
-        found += _node_findings(node_id, node, graph, contract)
+        found += _node_findings(node_id, node, graph, contract, since)
     found += _cycles(nodes)
     found += _outputs(nodes, contract)
     found += _prefixes(nodes)
@@ -105,7 +108,9 @@ def ensure_sound(bound: BoundGraph, contract: Contract) -> None:
     Raises:
         WorkflowError: names every fault.
     """
-    found = lint_graph(bound.graph, contract, expected_outputs=bound.outputs, workflow=bound.workflow)
+    found = lint_graph(
+        bound.graph, contract, expected_outputs=bound.outputs, workflow=bound.workflow, since=bound.since
+    )
     if found:
         raise WorkflowError(
             "; ".join(str(finding) for finding in found), hint="mend the manifest, or the graph in workflows/"
@@ -125,7 +130,7 @@ def _malformed(node_id: str) -> Finding:
 
 
 def _node_findings(
-    node_id: str, node: Mapping[str, Any], graph: Mapping[str, Any], contract: Contract
+    node_id: str, node: Mapping[str, Any], graph: Mapping[str, Any], contract: Contract, since: str | None
 ) -> Iterator[Finding]:
     kind, inputs = node["class_type"], node["inputs"]
     spec = contract.nodes.get(kind)
@@ -133,7 +138,7 @@ def _node_findings(
         hint = did_you_mean(kind, contract.nodes)
         yield Finding(Code.UNKNOWN_NODE, f"no node is called {kind!r}; {hint}", node=node_id)
         return
-    if absent := [version for version in contract.versions if version not in spec.versions]:
+    if absent := [one for one in contract.versions if one not in spec.versions and not _before(one, since)]:
         yield Finding(Code.NODE_NOT_EVERYWHERE, f"ComfyUI {', '.join(absent)} has no {kind}", node=node_id)
     yield from _absent_inputs(node_id, kind, inputs, spec)
     for name, value in inputs.items():
@@ -148,6 +153,15 @@ def _node_findings(
         )
         for code, message in faults:
             yield Finding(code, message, node=node_id, input=name)
+
+
+def _before(version: str, since: str | None) -> bool:
+    """Whether a recorded version is older than the oldest that is meant."""
+    return since is not None and _VERSION.fullmatch(version) is not None and _numbers(version) < _numbers(since)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _absent_inputs(node_id: str, kind: str, inputs: Mapping[str, Any], spec: NodeSpec) -> Iterator[Finding]:

@@ -30,7 +30,9 @@ def lint_library(workflows: Iterable[Workflow], contract: Contract) -> tuple[Fin
 def lint_workflow(workflow: Workflow, contract: Contract) -> tuple[Finding, ...]:
     """Every fault of one workflow: its graph, its bindings, its outputs."""
     found = [
-        *lint_graph(workflow.graph, contract, expected_outputs=_written(workflow), workflow=workflow.name),
+        *lint_graph(
+            workflow.graph, contract, expected_outputs=_written(workflow), workflow=workflow.name, since=workflow.since
+        ),
         *_lost_outputs(workflow),
         *_bindings(workflow),
         *_unbound(workflow),

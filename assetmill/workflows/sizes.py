@@ -15,6 +15,9 @@ MIN_SIDE = 512
 MAX_SIDE = 1536
 MAX_PIXELS = 1_600_000
 """px; above this quality falls and time rises faster than the picture gains."""
+LAYER_PIXELS = 640 * 640
+"""px; the area at which Qwen-Image-Layered's makers recommend to take pictures apart."""
+_LAYER_SPAN = (0.8, 1.2)
 _REACH = 3 * SIZE_STEP
 _AREA_WEIGHT = 0.05
 
@@ -50,6 +53,25 @@ def generation_size(width: int, height: int) -> tuple[int, int]:
 
     near = ((w, h) for w in _steps_near(wanted_width) for h in _steps_near(wanted_height))
     return min((size for size in near if size[0] * size[1] <= MAX_PIXELS), key=misfit)
+
+
+@lru_cache(maxsize=4096)
+def layer_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) in px at which a picture of `width` x `height` px is taken apart into layers.
+
+    Both are multiples of 16. The shape is kept as near as the grid allows with an area of 0.8 to 1.2 times 640 x 640:
+    layers of another shape than their picture would not lie on it. Among equal shapes the nearest area wins.
+    """
+    least, most = (LAYER_PIXELS * share for share in _LAYER_SPAN)
+    longest = int(math.sqrt(most * max(width / height, height / width))) // SIZE_STEP + 2
+    sides = range(1, longest + 1)
+    fitting = ((w * SIZE_STEP, h * SIZE_STEP) for w in sides for h in sides if least <= w * h * SIZE_STEP**2 <= most)
+
+    def misfit(size: tuple[int, int]) -> tuple[float, float]:
+        shape = abs(math.log(size[0] * height / (size[1] * width)))
+        return round(shape, 6), abs(math.log(size[0] * size[1] / LAYER_PIXELS))
+
+    return min(fitting, key=misfit)
 
 
 def _scale(width: int, height: int) -> float:

@@ -101,7 +101,7 @@ def logs(api_url: str, flow_run_id: str) -> list[dict]:
 
 
 def test_failures_are_parted_from_successes_and_the_state_says_so(terminal, api_url):
-    parallax = "  - {id: hills, type: parallax, prompt: hills, layer_count: 4, method: per_layer}\n"
+    parallax = "  - {id: hills, type: parallax, prompt: hills, layer_count: 3, workflow: txt2img}\n"
     empty = "  - {id: ghost, type: entity, prompt: a ghost, silhouette: {canvas: 64x64}}\n"
     text = Path(terminal.folder / terminal.manifest()).read_text() + parallax + empty
     text = text.replace("assets:", "qa: {max_coverage: 0.05}\nassets:")
@@ -116,7 +116,7 @@ def test_failures_are_parted_from_successes_and_the_state_says_so(terminal, api_
     first_rows = json.loads(artifacts(api_url, run["id"])["assets-tiny"]["data"])
     reasons = {row["asset"]: (row["state"], row["reason"]) for row in first_rows if row["state"] != "kept"}
     assert set(reasons) == set(states), "those that are missing, each with its reason"
-    assert reasons["hills"] == ("blocked", "no workflow makes parallax layers by method per_layer")
+    assert reasons["hills"] == ("blocked", "workflow txt2img does not make far, mid, near, which parallax needs")
     rows = {row["name"]: row["state_type"] for row in task_runs(api_url, run["id"])}
     assert "parallax/hills" not in rows
     assert all(rows[f"entity/{asset}"] == "FAILED" for asset, state in states.items() if state == "rejected")

@@ -12,7 +12,8 @@ from assetmill.batch.report import duration_words
 from assetmill.manifest import load_pack
 from assetmill.money import usd
 from assetmill.planning.history import NOTHING
-from assetmill.planning.plan import Plan, make_plan
+from assetmill.planning.plan import Plan
+from assetmill.planning.planner import make_plan
 from assetmill.providers.endpoint import Endpoint
 from assetmill.workflows.library import load_library
 from flows.showing import plan_markdown

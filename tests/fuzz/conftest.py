@@ -17,7 +17,8 @@ import pytest
 
 from assetmill.manifest import ManifestError, Pack, Problem, load_pack
 from assetmill.planning.history import NOTHING
-from assetmill.planning.plan import Plan, make_plan
+from assetmill.planning.plan import Plan
+from assetmill.planning.planner import make_plan
 from assetmill.providers.endpoint import Endpoint
 from assetmill.workflows.library import Library, load_library
 

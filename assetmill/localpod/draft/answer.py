@@ -11,7 +11,7 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -36,11 +36,12 @@ class _BadInput(Exception):  # noqa: N818  named for what the worker reports
         self.details = details
 
 
-def render(job_input: Mapping[str, Any]) -> dict[str, Any]:
+def render(job_input: Mapping[str, Any], lacks: Collection[str] = ()) -> dict[str, Any]:
     """Draw what a job asks for.
 
     Args:
         job_input: `{"workflow": {API graph}, "images": [{"name", "image": base64 or data URI}]}`.
+        lacks: node classes and model files that the worker is to be without, so that graphs that need them are refused.
 
     Returns:
         `{"images": [{"filename", "type": "base64", "data"}], "draft": True}`, or `{"error", ...}` in the words of
@@ -48,7 +49,7 @@ def render(job_input: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         workflow, files = _read(job_input)
-        outputs = check(workflow, files)
+        outputs = check(workflow, files, lacks)
         images = _images(workflow, outputs, files)
     except _BadInput as error:
         return {"error": str(error)} | ({"details": list(error.details)} if error.details else {})

@@ -1,4 +1,4 @@
-"""Decides what a sampler's drawing is: a subject, a sheet, tiles, a title, a landscape, or a filled hole.
+"""Decides what a sampler's drawing is: a subject, a sheet, tiles, a title, a scene or its layer, a filled hole.
 
 The decision comes from what is at hand: where the sampler starts, whether its result is cut out, and what
 the words say. It never reads node ids, roles or file names.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from assetmill.localpod.draft import lettering
@@ -19,14 +18,14 @@ from assetmill.localpod.draft.forms import Box, Part, moved, paint
 from assetmill.localpod.draft.grounds import MATERIALS, Piece, corner_tile, ground, materials_of
 from assetmill.localpod.draft.kinds import Pose
 from assetmill.localpod.draft.palette import Palette, palette_of, word_set, words_of
-from assetmill.localpod.draft.pixels import Rgb, blur, noise, rng_of, to_array, to_image
+from assetmill.localpod.draft.pixels import Rgb, noise, rng_of
+from assetmill.localpod.draft.planes import around, draw_layer
 from assetmill.localpod.draft.relief import finish_of
 from assetmill.localpod.draft.scenery import paint_scene
 from assetmill.localpod.draft.values import Brief, Picture
 from assetmill.localpod.draft.wording import Wording, read
 
 _PAPER: Rgb = (236, 234, 228)
-_KNOWN = 0.02  # share of known colour from which a blurred one is trusted
 _INNER = word_set("fill inner inside underground deep center centre middle body")
 _SAME_FIGURE = 60  # frames whose guide colours differ less than this show one figure
 
@@ -39,6 +38,8 @@ def draw(brief: Brief) -> Picture:
     wording = read(brief.prompt)
     if source is not None:
         return _redrawn(brief, wording, source)
+    if wording.layer is not None:
+        return _layer(brief, wording, wording.layer)
     if wording.title is not None:
         return _titled(brief, wording, wording.title)
     if brief.cut_out:
@@ -49,6 +50,16 @@ def draw(brief: Brief) -> Picture:
 def _scene(brief: Brief, wording: Wording) -> Picture:
     scene = paint_scene(wording, brief.latent.size, brief.seed)
     return Picture(scene.image, depth=scene.depth, behind=scene.behind, marked=not brief.layered)
+
+
+def _layer(brief: Brief, wording: Wording, depth: float) -> Picture:
+    """One layer of a backdrop; on paper, if it is to be cut out."""
+    layer = draw_layer(wording, depth, brief.latent.size, brief.seed)
+    if layer.matte is None or layer.fore is None:
+        return layer
+    image = Image.new("RGB", brief.latent.size, _PAPER)
+    image.paste(layer.fore, mask=layer.matte)
+    return replace(layer, image=image)
 
 
 def _titled(brief: Brief, wording: Wording, title: str) -> Picture:
@@ -221,20 +232,5 @@ def _filled(brief: Brief, source: Picture) -> Picture:
     hole = brief.latent.hole or Image.new("L", image.size, 255)
     if hole.size != image.size:
         hole = hole.resize(image.size, Image.Resampling.BILINEAR)
-    behind = source.behind or _around(image, hole)
+    behind = source.behind or around(image, hole)
     return replace(source, image=Image.composite(behind, image, hole), matte=None, marked=False)
-
-
-def _around(image: Image.Image, hole: Image.Image) -> Image.Image:
-    """The picture with the hole closed by the blurred colours around it, the nearest that are known."""
-    small = (max(2, image.width // 16), max(2, image.height // 16))
-    known = 1 - to_array(hole.resize(small, Image.Resampling.BOX))
-    colours = to_array(image.resize(small, Image.Resampling.BOX))
-    mean = (colours * known[..., None]).sum(axis=(0, 1)) / max(1e-6, float(known.sum()))
-    filled = np.broadcast_to(mean, colours.shape)
-    for radius in (32, 16, 8, 4, 2, 1):
-        weight = blur(known, radius)
-        near = np.dstack([blur(colours[..., band] * known, radius) for band in range(3)])
-        reached = (weight > _KNOWN)[..., None]
-        filled = np.where(reached, near / np.maximum(weight, _KNOWN)[..., None], filled)
-    return to_image(filled.astype(np.float32)).resize(image.size, Image.Resampling.BICUBIC)

@@ -28,7 +28,7 @@ class Call:
     Args:
         inputs: input name -> value, links already followed.
         cut_out: a background remover comes somewhere after this node.
-        layered: a depth estimator comes somewhere after this node.
+        layered: a node that cuts pictures into layers comes somewhere after this node.
         files: input images by name.
         batch: which picture of a batch is drawn, from 0.
     """

@@ -8,13 +8,13 @@ the full node contract is the linter's.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from PIL import Image
 
 from assetmill.localpod.draft.calls import Call, NodeFailed
-from assetmill.localpod.draft.nodes import DEPTH_READERS, OPERATIONS, REMOVERS
+from assetmill.localpod.draft.nodes import LAYERERS, OPERATIONS, REMOVERS
 from assetmill.localpod.draft.values import Latent, Picture
 
 Graph = Mapping[str, Mapping[str, Any]]
@@ -29,8 +29,13 @@ class RunFailed(Exception):  # noqa: N818  named for what the worker reports
     """A node raised while the graph ran; the message says which."""
 
 
-def check(graph: Graph, files: Mapping[str, Image.Image]) -> list[str]:
+def check(graph: Graph, files: Mapping[str, Image.Image], lacks: Collection[str] = ()) -> list[str]:
     """Ids of the output nodes that can run. As in ComfyUI, an invalid output is left out while another is valid.
+
+    Args:
+        graph: the graph.
+        files: input images by name.
+        lacks: node classes and model files that this worker is to be without.
 
     Raises:
         GraphRefused: a node class is unknown, there is no output, or no output is valid.
@@ -39,12 +44,12 @@ def check(graph: Graph, files: Mapping[str, Image.Image]) -> list[str]:
         kind = node.get("class_type") if isinstance(node, dict) else None
         if not isinstance(kind, str):
             raise GraphRefused(_raw("Cannot execute because a node is missing the class_type property.", key))
-        if kind not in OPERATIONS:
+        if kind not in OPERATIONS or kind in lacks:
             raise GraphRefused(_raw(f"Cannot execute because node {kind} does not exist.", key))
     outputs = [key for key, node in graph.items() if OPERATIONS[node["class_type"]].saves]
     if not outputs:
         raise GraphRefused(_raw("Prompt has no outputs", None))
-    found = {key: _problems(graph, key, files) for key in outputs}
+    found = {key: _problems(graph, key, files, lacks) for key in outputs}
     good = [key for key in outputs if not found[key]]
     if not good:
         raise GraphRefused(_validation_text(graph, found))
@@ -77,13 +82,15 @@ def _validation_text(graph: Graph, found: Mapping[str, Mapping[str, list[Problem
     return "Workflow validation failed:\n" + "\n".join(lines)
 
 
-def _problems(graph: Graph, output: str, files: Mapping[str, Image.Image]) -> dict[str, list[Problem]]:
+def _problems(
+    graph: Graph, output: str, files: Mapping[str, Image.Image], lacks: Collection[str]
+) -> dict[str, list[Problem]]:
     """Node id -> what is wrong with it, for all nodes above an output."""
     found: dict[str, list[Problem]] = {}
     waiting, seen = [output], {output}
     while waiting:
         key = waiting.pop()
-        wrong = list(_node_problems(graph, key, files))
+        wrong = [*_node_problems(graph, key, files), *_missing_files(graph[key], lacks)]
         if wrong:
             found[key] = wrong
         above = [link for link, _ in _links(graph[key]).values() if link in graph and link not in seen]
@@ -113,6 +120,21 @@ def _node_problems(graph: Graph, key: str, files: Mapping[str, Image.Image]) -> 
     if node["class_type"] == "LoadImage" and "image" in inputs and str(inputs["image"]) not in files:
         details = f"image - Invalid image file: {inputs['image']}"
         yield _problem("custom_validation_failed", "Custom validation failed for node", details, "image")
+
+
+def _missing_files(node: Mapping[str, Any], lacks: Collection[str]) -> Iterator[Problem]:
+    """Model files that are not there; a draft needs none, so all are but those that it is to be without."""
+    if not lacks:
+        return
+    from assetmill.workflows.contract import FILE_INPUTS  # noqa: PLC0415  a worker that lacks nothing starts without
+
+    inputs = node.get("inputs") or {}
+    for name in FILE_INPUTS.get(node["class_type"], ()):
+        value = inputs.get(name)
+        if isinstance(value, str) and value in lacks:
+            problem = _problem("value_not_in_list", "Value not in list", f"{name}: '{value}' not in []", name)
+            problem["extra_info"] |= {"input_config": [[], {}], "received_value": value}
+            yield problem
 
 
 def _problem(kind: str, message: str, details: str, name: str) -> Problem:
@@ -208,7 +230,7 @@ class Run:
         try:
             for name, (link, number) in _links(node).items():
                 inputs[name] = self._values[link][number]
-            call = Call(inputs, bool(after & REMOVERS), bool(after & DEPTH_READERS), self._files, self._batch)
+            call = Call(inputs, bool(after & REMOVERS), bool(after & LAYERERS), self._files, self._batch)
             return OPERATIONS[kind].run(call)
         except (NodeFailed, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             # A miswired graph gives a node a value of another kind; a real worker reports the node's exception too.

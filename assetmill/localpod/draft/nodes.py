@@ -18,7 +18,8 @@ from assetmill.localpod.draft.artist import draw
 from assetmill.localpod.draft.calls import Call, NodeFailed, Operation, sized
 from assetmill.localpod.draft.keying import key_out
 from assetmill.localpod.draft.pixels import grow
-from assetmill.localpod.draft.values import Brief, Latent, Picture, Words
+from assetmill.localpod.draft.planes import taken_apart
+from assetmill.localpod.draft.values import Brief, Latent, Layers, Picture, Words
 
 
 def _nothing(_call: Call) -> tuple[Any, ...]:
@@ -61,21 +62,57 @@ def _noise_mask(call: Call) -> tuple[Any, ...]:
     return (replace(latent, hole=call.mask("mask")),)
 
 
+def _layered_latent(call: Call) -> tuple[Any, ...]:
+    latent: Latent = _empty_latent(call)[0]
+    return (replace(latent, layers=int(call.inputs["layers"])),)
+
+
+def _with_reference(call: Call) -> tuple[Any, ...]:
+    words: Words = call.inputs["conditioning"]
+    latent: Latent | None = call.inputs.get("latent")
+    return (replace(words, reference=latent.source if latent is not None else None),)
+
+
+def _cut_latent(call: Call) -> tuple[Any, ...]:
+    """LatentCut: of a picture taken apart the frames from an index on; anything else stays whole."""
+    samples = call.inputs["samples"]
+    if not isinstance(samples, Layers) or call.inputs["dim"] != "t":
+        return (samples,)
+    index, last = int(call.inputs["index"]), len(samples.frames) - 1
+    index = min(index, last) if index >= 0 else max(index + last + 1, 0)
+    return (Layers(samples.frames[index : index + int(call.inputs["amount"])]),)
+
+
+def _in_layers(whole: Picture, latent: Latent) -> Layers:
+    """A picture of the latent's size, followed by its layers."""
+    if whole.size != latent.size:
+        box = (0.0, 0.0, float(whole.size[0]), float(whole.size[1]))
+        whole = whole.scaled(latent.size, Image.Resampling.BILINEAR, box)
+    return Layers((replace(whole, marked=False), *taken_apart(whole, latent.layers)))
+
+
 def _sample(call: Call) -> tuple[Any, ...]:
     words: Words = call.inputs["positive"]
+    latent: Latent = call.inputs["latent_image"]
     brief = Brief(
         prompt=words.text,
         seed=int(call.inputs["seed"]) + call.batch,
-        latent=call.inputs["latent_image"],
+        latent=latent,
         denoise=float(call.inputs["denoise"]),
         cut_out=call.cut_out,
         layered=call.layered,
     )
+    if latent.layers:
+        return (_in_layers(words.reference or draw(brief), latent),)  # without a picture: the one that the words mean
     return (draw(brief),)
 
 
 def _decode(call: Call) -> tuple[Any, ...]:
-    samples: Picture | Latent = call.inputs["samples"]
+    samples: Picture | Latent | Layers = call.inputs["samples"]
+    if isinstance(samples, Layers):
+        if len(samples.frames) != 1:
+            raise NodeFailed(f"{len(samples.frames)} layers at once: this worker decodes them one by one (LatentCut)")
+        return (samples.frames[0],)
     if isinstance(samples, Latent):
         samples = samples.source or Picture(Image.new("RGB", samples.size, (128, 128, 128)))
     return (samples,)
@@ -147,6 +184,8 @@ OPERATIONS: dict[str, Operation] = {
     "CheckpointLoaderSimple": Operation(_nothing, ("ckpt_name",)),
     "UNETLoader": Operation(_nothing, ("unet_name", "weight_dtype")),
     "DualCLIPLoader": Operation(_nothing, ("clip_name1", "clip_name2", "type")),
+    "CLIPLoader": Operation(_nothing, ("clip_name", "type")),
+    "ModelSamplingAuraFlow": Operation(_nothing, ("model", "shift"), ("shift",)),
     "VAELoader": Operation(_nothing, ("vae_name",)),
     "DownloadAndLoadDepthAnythingV2Model": Operation(_nothing, ("model",)),
     "CLIPTextEncode": Operation(_words, ("text", "clip")),
@@ -154,6 +193,11 @@ OPERATIONS: dict[str, Operation] = {
     "ConditioningZeroOut": Operation(_no_words, ("conditioning",)),
     "EmptySD3LatentImage": Operation(_empty_latent, (*_SIZE, "batch_size"), (*_SIZE, "batch_size")),
     "EmptyLatentImage": Operation(_empty_latent, (*_SIZE, "batch_size"), (*_SIZE, "batch_size")),
+    "EmptyQwenImageLayeredLatentImage": Operation(
+        _layered_latent, (*_SIZE, "layers", "batch_size"), (*_SIZE, "layers", "batch_size")
+    ),
+    "ReferenceLatent": Operation(_with_reference, ("conditioning",)),
+    "LatentCut": Operation(_cut_latent, ("samples", "dim", "index", "amount"), ("index", "amount")),
     "VAEEncode": Operation(_encode, ("pixels", "vae")),
     "SetLatentNoiseMask": Operation(_noise_mask, ("samples", "mask")),
     "KSampler": Operation(_sample, _SAMPLER, ("seed", "steps", "cfg", "denoise")),
@@ -179,4 +223,5 @@ OPERATIONS: dict[str, Operation] = {
 """Node class -> what it does here."""
 
 REMOVERS = frozenset({"BiRefNetRMBG"})
-DEPTH_READERS = frozenset({"DepthAnything_V2"})
+LAYERERS = frozenset({"DepthAnything_V2", "ReferenceLatent"})
+"""Nodes behind which a picture is cut into layers."""

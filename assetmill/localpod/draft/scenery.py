@@ -61,16 +61,16 @@ def paint_scene(wording: Wording, size: tuple[int, int], seed: int) -> Scene:
     share = min(1.0, PAINT_SIDE / max(size))
     shape = (max(8, round(size[1] * share)), max(8, round(size[0] * share)))
     canvas = sky(biome, shape, rng)
-    tint = _own_tint(wording)
+    tint = own_tint(wording)
     air_behind(canvas, biome, rng)
     for stratum in biome.strata:
         if stratum.depth >= FAR and canvas.behind is None:
             canvas.behind = canvas.rgb
-        _stratum(canvas, stratum, biome, hour, tint, rng)
+        stratum_onto(canvas, stratum, biome, hour, tint, rng)
     return _finished(canvas, biome, size, rng)
 
 
-def _own_tint(wording: Wording) -> Rgb | None:
+def own_tint(wording: Wording) -> Rgb | None:
     """A strong colour that the prompt names leads the land a little its way."""
     return next((one for one in colours_named(wording.subject) if chroma(one) > 70), None)  # noqa: PLR2004  clearly coloured
 
@@ -90,9 +90,10 @@ def _finished(canvas: Canvas, biome: Biome, size: tuple[int, int], rng: np.rando
     )
 
 
-def _stratum(
+def stratum_onto(
     canvas: Canvas, stratum: Stratum, biome: Biome, hour: str, tint: Rgb | None, rng: np.random.Generator
 ) -> None:
+    """Lay one stratum on a canvas, with what grows on it."""
     height, width = canvas.depth.shape
     unit = min(height, width)
     line = crest(stratum.kind, (height, width), stratum.crest, stratum.rise, rng)

@@ -40,9 +40,9 @@ class Picture:
     def scaled(
         self, size: tuple[int, int], filter_: Image.Resampling, box: tuple[float, float, float, float]
     ) -> Picture:
-        """All its planes, resized from the part `box`."""
+        """All its planes, resized from the part `box`; between two depths there is nothing, so they are not mixed."""
         planes = {
-            name: plane.resize(size, filter_, box=box)
+            name: plane.resize(size, Image.Resampling.NEAREST if name == "depth" else filter_, box=box)
             for name in ("image", "matte", "fore", "depth", "behind")
             if (plane := getattr(self, name)) is not None
         }
@@ -58,19 +58,38 @@ class Latent:
         source: the encoded picture, None for an empty canvas.
         hole: mode L, white where new pixels may be drawn; None for everywhere.
         batch: pictures asked for at once.
+        layers: layers into which a picture is to be taken apart; 0 for one that is drawn.
     """
 
     size: tuple[int, int]
     source: Picture | None = None
     hole: Image.Image | None = None
     batch: int = 1
+    layers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A picture and its layers, as a sampler that takes pictures apart leaves them: one behind the other in time.
+
+    Args:
+        frames: the whole picture first, then its layers, farthest first.
+    """
+
+    frames: tuple[Picture, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A conditioning: its text is all that a draft needs of it."""
+    """A conditioning.
+
+    Args:
+        text: its words.
+        reference: a picture that goes with them; None if there is none.
+    """
 
     text: str
+    reference: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +102,7 @@ class Brief:
         latent: where it starts.
         denoise: share that is drawn anew.
         cut_out: a background remover follows, so the subject stands alone.
-        layered: a depth estimator follows, so the scene is cut into layers.
+        layered: the scene is cut into layers afterwards, by a depth estimator or a model that takes it apart.
     """
 
     prompt: str

@@ -16,8 +16,18 @@ from assetmill.localpod.draft.kinds import Pose
 
 _FRAME_OF_PROMPT = re.compile(
     r"A game sprite of|A game sheet:|A tile sheet for a game|The backdrop of a game level|A wide scene for"
-    r"|The game's world:|An empty stage"
+    r"|The game's world:|An empty stage|One layer of a side-scrolling game's backdrop"
 )
+_LAYER = re.compile(
+    r"One layer of a side-scrolling game's backdrop\. ([A-Z][a-z ]{3,40}), seen straight from the side"
+    r"(?:: (.*?)\. Only what stands at this distance)?",
+    re.DOTALL,
+)
+_FARTHEST = re.compile(r"Only what lies farthest away, [a-z ,]{3,80}: ")
+_DEPTHS = {
+    "Far away": 0.15, "Behind the middle distance": 0.3, "In the middle distance": 0.5, "Rather close": 0.7,
+    "Close to the viewer": 0.9,
+}  # fmt: skip
 _ROLE = re.compile(r"A game sprite of one ([^.]*)", re.IGNORECASE)
 _WORLD = re.compile(r"The game's world: (.*?)(?:\.\s|$)", re.DOTALL)
 _TITLE = re.compile(
@@ -52,6 +62,7 @@ class Wording:
         tiles: the cells are tiles, each a thing of its own.
         corners: the sheet is a set of 16 corner tiles.
         moves: place in reading order, from 0 -> (movement, step, steps).
+        layer: one layer of a backdrop alone: its depth, 0 for the farthest; None for anything else.
     """
 
     whole: str
@@ -65,6 +76,7 @@ class Wording:
     element: bool = False
     cells: Mapping[tuple[int, int], str] = field(default_factory=dict)
     moves: Mapping[int, tuple[str, int, int]] = field(default_factory=dict)
+    layer: float | None = None
 
     def pose(self, place: int) -> Pose:
         """The moment of movement at a place of the sheet; without words, frames walk on in fours."""
@@ -81,6 +93,12 @@ def read(prompt: str) -> Wording:
     subject = prompt[: frame.start()] if frame and frame.start() > 0 else prompt
     element = _ELEMENT.search(prompt)
     grid = _GRID.search(prompt)
+    layer = _LAYER.search(prompt)
+    farthest = _FARTHEST.match(prompt)
+    if layer is not None and layer[2]:
+        subject = layer[2]
+    elif farthest is not None:
+        subject = subject[farthest.end() :]
     return Wording(
         whole=prompt,
         subject=f"{element[1]}, {subject}" if element else subject,
@@ -93,6 +111,7 @@ def read(prompt: str) -> Wording:
         corners="16 terrain tiles" in prompt or "wang" in prompt.casefold(),
         cells={(int(row) - 1, int(column) - 1): _own(words) for row, column, words in _CELL.findall(prompt)},
         moves=_moves(prompt),
+        layer=_DEPTHS.get(layer[1], 0.5) if layer is not None else 0.0 if farthest is not None else None,
     )
 
 

@@ -17,7 +17,7 @@ from assetmill.planning.plan import ALL
 from assetmill.storage import open_store
 
 GHOST = "  - {id: ghost, type: entity, prompt: a ghost, silhouette: {canvas: 64x64}}\n"
-HILLS = "  - {id: hills, type: parallax, prompt: hills, layer_count: 4, method: per_layer}\n"
+HILLS = "  - {id: hills, type: parallax, prompt: hills, layer_count: 3, workflow: txt2img}\n"
 
 
 async def test_every_asset_is_on_the_sheet_and_a_file_that_is_gone_hinders_nobody(studio, tools):

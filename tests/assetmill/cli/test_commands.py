@@ -128,7 +128,7 @@ def test_a_manifest_with_nothing_enabled_is_not_said_to_be_complete(program):
 
 
 def test_a_planned_picture_takes_one_line_of_an_80_column_terminal(program, tmp_path):
-    blocked = "  - {id: hills, type: parallax, prompt: hills, method: per_layer, layer_count: 3}\n"
+    blocked = "  - {id: hills, type: parallax, prompt: hills, workflow: txt2img, layer_count: 3}\n"
     (tmp_path / "tiny.yaml").write_text(TINY + blocked)
     done = program("plan", "tiny.yaml", COLUMNS="80")
     (row,) = [line for line in done.stdout.splitlines() if "slime" in line]

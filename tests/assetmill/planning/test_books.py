@@ -14,7 +14,8 @@ from assetmill.manifest import Pack, load_pack
 from assetmill.money import attempt_cost
 from assetmill.money.turns import MEASURED, Turn
 from assetmill.planning.history import NOTHING, read_history
-from assetmill.planning.plan import Plan, PlanItem, make_plan
+from assetmill.planning.plan import Plan, PlanItem
+from assetmill.planning.planner import make_plan
 from assetmill.providers.endpoint import Endpoint
 from assetmill.workflows.library import load_library
 

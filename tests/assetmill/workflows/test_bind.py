@@ -26,7 +26,9 @@ NASTY = (
 
 def required(library: Library, name: str) -> dict[str, Any]:
     """Just what a workflow demands."""
-    everything = {**ENTITY, "far_prompt": "hills"}
+    everything = {**ENTITY, "far_prompt": "hills", "layer_count": 8, "layer_width": 896, "layer_height": 512}
+    everything |= {f"layer_{index}_prompt": "hills" for index in range(8)}
+    everything |= {f"layer_{index}_seed": index for index in range(8)}
     return {key: value for key, value in everything.items() if key in library.get(name).required}
 
 
@@ -97,6 +99,50 @@ def test_every_bound_workflow_keeps_the_contract(library: Library) -> None:
         ensure_sound(bind(workflow, required(library, workflow.name), prefix="a"), library.contract)
 
 
+LAYERS = {"width": 1344, "height": 768} | {
+    f"layer_{index}_{kind}": value
+    for index in range(3)
+    for kind, value in (("prompt", f"plane {index}"), ("seed", index))
+}
+
+
+def test_what_feeds_no_output_that_is_asked_for_is_not_sent(library: Library) -> None:
+    """Eight layers are in the graph; three are asked for, and three are drawn and paid for."""
+    workflow = library.get("parallax-layers")
+    bound = bind(workflow, LAYERS, prefix="a", roles=("layer_0", "layer_1", "layer_2"))
+    kinds = [node["class_type"] for node in bound.graph.values()]
+    assert (kinds.count("KSampler"), kinds.count("BiRefNetRMBG"), kinds.count("SaveImage")) == (3, 2, 3)
+    assert bound.outputs == {f"layer_{index}": f"a-layer_{index}" for index in range(3)}
+    ensure_sound(bound, library.contract)
+    words = {node["inputs"]["text"] for node in bound.graph.values() if node["class_type"] == "CLIPTextEncode"}
+    assert words == {"", "plane 0", "plane 1", "plane 2"}
+
+
+def test_a_parameter_of_an_output_that_is_not_asked_for_decides_nothing(library: Library) -> None:
+    workflow = library.get("parallax-layers")
+    with pytest.raises(WorkflowError, match="layer_7_prompt"):
+        bind(workflow, LAYERS, prefix="a")
+    part = workflow.part(("layer_0", "layer_1", "layer_2"))
+    assert not {name for name in effective_values(part, LAYERS) if name.startswith("layer_3")}
+    with pytest.raises(WorkflowError, match="no parameter 'layer_3_seed'"):
+        bind(workflow, {**LAYERS, "layer_3_seed": 1}, prefix="a", roles=part.outputs)
+
+
+def test_all_outputs_asked_for_are_the_workflow_itself(library: Library) -> None:
+    """Otherwise pictures that were paid for before would count as changed."""
+    for workflow in library:
+        assert workflow.part(list(workflow.outputs)) is workflow
+    part = library.get("parallax-layers").part(["layer_0"])
+    assert part is library.get("parallax-layers").part(("layer_0",))
+    assert part.template_hash != library.get("parallax-layers").template_hash
+
+
+@pytest.mark.parametrize("roles", ((), ("layer_0", "layer_9")))
+def test_an_output_that_a_workflow_does_not_make_is_refused(library: Library, roles: tuple[str, ...]) -> None:
+    with pytest.raises(WorkflowError, match=r"does not make (nothing|layer_9)"):
+        library.get("parallax-layers").part(roles)
+
+
 def test_a_bound_value_out_of_bounds_is_refused_before_sending(library: Library) -> None:
     bound = bind(library.get("entity"), {**ENTITY, "mask_offset": 99, "seed": 2**64}, prefix="a")
     with pytest.raises(WorkflowError) as caught:
@@ -153,7 +199,8 @@ def test_a_negative_prompt_raises_cfg_so_that_it_counts(library: Library) -> Non
     for workflow in library:
         if "negative_prompt" in workflow.parameters:
             bound = bind(workflow, {**required(library, workflow.name), "negative_prompt": "text"}, prefix="a")
-            samplers = [node for node in bound.graph.values() if node["class_type"] == "KSampler"]
+            flux = [node for node, _ in workflow.parameters["cfg"]]  # a model that takes pictures apart has its own cfg
+            samplers = [bound.graph[node] for node in flux]
             assert {node["inputs"]["cfg"] for node in samplers} == {2.0}
             assert {bound.graph[node["inputs"]["negative"][0]]["inputs"]["text"] for node in samplers} == {"text"}
 

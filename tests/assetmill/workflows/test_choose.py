@@ -23,6 +23,8 @@ ROADS: tuple[tuple[dict[str, Any], str], ...] = (
     ({**TITLE, "references": ["other"]}, "entity"),
     ({**TITLE, "references": ["other"], "transparent": False}, "img2img"),
     (PARALLAX, "parallax-depth"),
+    ({**PARALLAX, "method": "per_layer"}, "parallax-layers"),
+    ({**PARALLAX, "method": "decompose", "layer_count": 5}, "parallax-decompose"),
     (SHEET, "sheet"),
     ({**SHEET, "kind": "variation"}, "sheet"),
     ({**SHEET, "kind": "ui_component"}, "sheet"),
@@ -52,9 +54,8 @@ def test_every_workflow_that_is_chosen_exists_and_takes_a_reference_where_there_
 @pytest.mark.parametrize(
     ("fields", "reason"),
     (
-        ({**PARALLAX, "method": "per_layer"}, "method per_layer"),
-        ({**PARALLAX, "method": "decompose", "layer_count": 5}, "method decompose"),
         ({**PARALLAX, "references": ["other"]}, "cannot start from a reference picture"),
+        ({**PARALLAX, "method": "per_layer", "references": ["other"]}, "cannot start from a reference picture"),
     ),
 )
 def test_a_road_that_does_not_exist_is_refused_with_the_reason(fields: dict[str, Any], reason: str) -> None:

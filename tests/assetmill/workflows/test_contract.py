@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assetmill.errors import AssetmillError, WorkflowError
-from assetmill.workflows import Contract, Library, contract_from_object_info, lint_library
+from assetmill.workflows import Code, Contract, Library, contract_from_object_info, lint_library
 from assetmill.workflows.record import main, make_contract, read_recordings
 
 VERSIONS = ("0.3.77", "0.8.0", "0.17.0", "0.25.1")
@@ -38,10 +39,28 @@ def test_the_recordings_cover_four_versions_oldest_first(recordings_folder: Path
 def test_every_workflow_is_sound_on_each_version_by_itself(
     library: Library, object_infos: dict[str, dict[str, Any]], version: str
 ) -> None:
-    nodes = {node["class_type"] for workflow in library for node in workflow.graph.values()}
-    graphs = [workflow.graph for workflow in library]
+    """A workflow that needs a newer ComfyUI says so, and is not asked of an older one."""
+    meant = [one for one in library if one.since is None or numbers(one.since) <= numbers(version)]
+    assert len(meant) == (len(library.names) if version != "0.3.77" else len(library.names) - 1)
+    nodes = {node["class_type"] for workflow in meant for node in workflow.graph.values()}
+    graphs = [workflow.graph for workflow in meant]
     alone = Contract.model_validate(contract_from_object_info({version: object_infos[version]}, nodes, graphs))
-    assert [str(finding) for finding in lint_library(library, alone)] == []
+    assert [str(finding) for finding in lint_library(meant, alone)] == []
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def test_a_node_that_is_newer_than_its_workflow_says_is_found(library: Library) -> None:
+    for since, codes in (
+        ("0.8.0", set()),
+        ("0.7.9", set()),
+        ("0.3.77", {Code.NODE_NOT_EVERYWHERE}),
+        (None, {Code.NODE_NOT_EVERYWHERE}),
+    ):
+        workflow = replace(library.get("parallax-decompose"), since=since)
+        assert {finding.code for finding in lint_library([workflow], library.contract)} == codes
 
 
 def test_bounds_are_those_that_hold_everywhere() -> None:

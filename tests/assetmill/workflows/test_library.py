@@ -23,6 +23,8 @@ EXPECTED = {
     "title-hero": {"image"},
     "sheet": {"image"},
     "parallax-depth": {"full", "far", "mid", "near", "depth"},
+    "parallax-layers": {f"layer_{index}" for index in range(8)},
+    "parallax-decompose": {"full", *(f"layer_{index}" for index in range(8))},
     "txt2img": {"image"},
     "img2img": {"image"},
     "remove-background": {"image"},
@@ -36,7 +38,7 @@ def edit_json(path: Path, change: Callable[[Any], Any]) -> None:
     path.write_text(json.dumps(value))
 
 
-def test_the_library_holds_the_eight_workflows_with_their_outputs(library: Library) -> None:
+def test_the_library_holds_the_ten_workflows_with_their_outputs(library: Library) -> None:
     assert {workflow.name: set(workflow.outputs) for workflow in library} == EXPECTED
 
 
@@ -55,7 +57,7 @@ def test_an_installed_copy_reads_its_own_workflows(tmp_path: Path, library: Libr
     program = f"import sys; sys.path.insert(0, {str(site)!r}); from assetmill.workflows import load_library as l; "
     run = [sys.executable, "-I", "-c", program + "x = l(); print(x.folder); print(len(x.names))"]
     answer = subprocess.run(run, capture_output=True, text=True, check=True, cwd=tmp_path).stdout.split("\n")
-    assert answer[:2] == [str(inside), "8"]
+    assert answer[:2] == [str(inside), "10"]
 
 
 def test_every_shipped_workflow_is_free_of_findings(library: Library) -> None:
@@ -64,9 +66,10 @@ def test_every_shipped_workflow_is_free_of_findings(library: Library) -> None:
 
 def test_every_cut_out_workflow_saves_what_background_removal_gives(library: Library) -> None:
     for workflow in library:
-        saved = workflow.graph["9"]["inputs"]["images"]
-        cut = workflow.graph[saved[0]]["class_type"] == "BiRefNetRMBG"
-        assert cut == (workflow.name in CUT_OUT), workflow.name
+        saved = {role: workflow.graph[node]["inputs"]["images"][0] for role, node in workflow.outputs.items()}
+        cut = {role for role, node in saved.items() if workflow.graph[node]["class_type"] == "BiRefNetRMBG"}
+        layers = set(workflow.outputs) - {"layer_0"} if workflow.name == "parallax-layers" else set()
+        assert cut == (set(workflow.outputs) if workflow.name in CUT_OUT else layers), workflow.name
 
 
 def test_workflows_that_need_a_picture_say_so(library: Library) -> None:

@@ -1,0 +1,73 @@
+"""`doctor`: what an endpoint can do; without one, whether everything that is configured stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+
+from assetmill.cli.outcome import many, print_json
+from assetmill.clock import Clock
+from assetmill.doctor import Check, Examination, State, status
+from assetmill.doctor import examine as examine_endpoint
+from assetmill.money import usd
+from assetmill.providers.endpoints import resolve_endpoint
+from assetmill.settings import load_settings, reach_this_machine_directly
+
+MARKS = {State.OK: "green", State.WARN: "yellow", State.BAD: "bold red", State.UNKNOWN: "yellow"}
+ABLE = {True: "[green]yes[/]    ", False: "[bold red]no[/]     ", None: "[yellow]unknown[/]"}
+
+
+def show_doctor(endpoint: str | None, *, as_json: bool) -> int:
+    """Print what was found out, and return the exit code that goes with it.
+
+    Args:
+        endpoint: who is examined, if need be by a job that is refused; None for a look at everything, which is free.
+        as_json: one JSON object on stdout.
+    """
+    settings, clock = load_settings(), Clock()
+    reach_this_machine_directly()
+    console = Console(highlight=False, soft_wrap=True)
+    if endpoint is None:
+        everything = asyncio.run(status(settings, clock))
+        if as_json:
+            print_json(everything.as_json())
+            return everything.exit_code
+        _print_checks(everything.checks, console)
+        for one in everything.endpoints:
+            console.print()
+            _print(one, console)
+        return everything.exit_code
+    found = asyncio.run(examine_endpoint(settings, resolve_endpoint(settings, endpoint), clock))
+    if as_json:
+        print_json(found.as_json())
+    else:
+        _print(found, console)
+    return found.exit_code
+
+
+def _print(found: Examination, console: Console) -> None:
+    where = f" at {found.url}" if found.url else ""
+    drafts = ", draws placeholders" if found.draft else ""
+    console.print(f"[bold]{escape(found.endpoint)}[/] ({escape(found.kind or 'not usable')}{drafts}){escape(where)}")
+    _print_checks(found.checks, console)
+    for way in found.ways:
+        why = f": {way.why}" if way.why else ""
+        by = f", by {way.workflow}" if way.workflow else ""
+        console.print(f"  {ABLE[way.able]} {escape(f'{way.name}{by}{why}')}")
+    others = [one for one in found.abilities if one.workflow not in {way.workflow for way in found.ways}]
+    for one in others:
+        why = f": {one.why}" if one.why else ""
+        console.print(f"  {ABLE[one.able]} {escape(f'workflow {one.workflow}{why}')}")
+    if found.jobs:
+        cost = "nobody knows what they cost" if found.cost_usd is None else f"about {usd(found.cost_usd)}"
+        console.print(f"  asked by {many(found.jobs, 'job')} that could not run, {cost}")
+    console.print(escape(found.sentence))
+
+
+def _print_checks(checks: Iterable[Check], console: Console) -> None:
+    for check in checks:
+        hint = f" ({check.hint})" if check.hint else ""
+        console.print(f"  [{MARKS[check.state]}]{check.state:<7}[/] {escape(f'{check.name}: {check.words}{hint}')}")
