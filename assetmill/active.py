@@ -58,7 +58,7 @@ class Entry(BaseModel):
     name: Annotated[str, AfterValidator(_is_name)] = Field(description="How the list calls it.")
     manifest: str = Field(min_length=1, description="store:KEY, an http(s) address, or a path on the worker.")
     source: str | None = Field(None, description="File that a copy was made of; null for anything else.")
-    provider: Literal["draft", "runpod", "custom"] | None = Field(
+    provider: Literal["draft", "runpod", "custom", "scenario", "comfyui"] | None = Field(
         None, description="Null: as the worker is configured."
     )
     endpoint: str | None = Field(None, description="RunPod endpoint id or address; goes above the provider.")

@@ -30,7 +30,8 @@
     ├── Stopped                        somebody asked the run to end                    exit 130
     └── AttemptError                   one attempt went wrong, the batch goes on        exit 1
         ├── NotDelivered               nothing was accepted: send again
-        │   └── NeverArrived           it left and got lost on the way, which is proven: send again
+        │   ├── NeverArrived           it left and got lost on the way, which is proven: send again
+        │   └── OutOfSight             the endpoint no longer tells of a job that it has: it stays open
         ├── Throttled                  nothing was accepted: send again after `retry_after_s`
         ├── RequestRejected            the endpoint refused this very body: never send it again
         │   └── RequestTooLarge        it is larger than the endpoint takes, and was not even sent

@@ -112,7 +112,7 @@ class TaskSteps(Steps):
 async def generate_batch(
     manifest: Annotated[str, Field(min_length=1)],
     *,
-    provider: Literal["draft", "runpod", "custom"] | None = None,
+    provider: Literal["draft", "runpod", "custom", "scenario", "comfyui"] | None = None,
     endpoint: str | None = None,
     only: list[str] | None = None,
     types: list[AssetType] | None = None,
@@ -130,9 +130,10 @@ async def generate_batch(
     Args:
         manifest: A path on the worker, an http(s) address, or store:KEY for an object of the asset store. YAML, CSV
             or TSV.
-        provider: Who draws: draft (placeholder art, free), runpod, or custom (the second RunPod endpoint). Empty: as
-            the worker is configured.
-        endpoint: A RunPod endpoint id or an address; it goes above the provider. Empty: the provider's own.
+        provider: Who draws: draft (placeholder art, free), runpod, custom (the second RunPod endpoint), scenario, or
+            comfyui (a server of your own). Empty: as the manifest and the worker are configured.
+        endpoint: A RunPod endpoint id or an address, or several with commas between them, of which the later ones take
+            over; it goes above the provider. Empty: the provider's own.
         only: Ids of the assets to make. Empty: all.
         types: Asset types to make. Empty: all.
         budget_usd: The most that the run may cost, US dollars: what does not fit is not sent, and left for another
@@ -150,7 +151,7 @@ async def generate_batch(
     settings, clock = load_settings(), Clock()
     log = get_run_logger()
     try:
-        async with _fetched(manifest, settings, clock) as local:
+        async with fetched(manifest, settings, clock) as local:
             request = Request(
                 local.path,
                 endpoint or provider,
@@ -164,15 +165,37 @@ async def generate_batch(
                 report = await _plan(settings, request, run_id or clock.new_id())
             else:
                 name = await asyncio.to_thread(free_run_id, settings, run_id) if run_id else clock.new_id()
-                report = await _run(settings, request, clock, name, log)
+                report = await carry_out(settings, request, clock, name, log)
     except AssetmillError as error:
-        return _refused(error, log)
+        return refused(error, log)
     log.info(report.sentence)
     return final_state(report)
 
 
-async def _run(settings: Settings, request: Request, clock: Clock, run_id: str, log: Log) -> BatchReport:
-    """Carry the batch out, and show it."""
+async def carry_out(
+    settings: Settings,
+    request: Request,
+    clock: Clock,
+    run_id: str,
+    log: Log,
+    *,
+    channel: str | None = None,
+    steps: type[TaskSteps] = TaskSteps,
+) -> BatchReport:
+    """Carry a batch out, and show it.
+
+    Args:
+        settings: the environment.
+        request: what is asked for.
+        clock: time and ids.
+        run_id: id of the run.
+        log: the flow run's own.
+        channel: where the pack is published, if not where the settings say.
+        steps: how each step is carried out.
+
+    Raises:
+        AssetmillError: the run had to stop before there was a report.
+    """
     async with open_batch(settings, request, clock, run_id) as batch:
         shown = Shown(batch, log)
         batch.purse.told = budget_warned
@@ -180,7 +203,7 @@ async def _run(settings: Settings, request: Request, clock: Clock, run_id: str, 
         log.info("run %s on %s", run_id, batch.routes.name)
         with interruptible(batch) as interruption:
             async with shared_slots(batch), watched(batch, shown, interruption, log):
-                report, plan = await run_batch(batch, request.selection, settings.channel, TaskSteps(shown))
+                report, plan = await run_batch(batch, request.selection, channel or settings.channel, steps(shown))
             run_ended(batch.routes.name, batch.common.ended)
             await shown.results(report, plan)
     return report
@@ -197,7 +220,7 @@ async def _plan(settings: Settings, request: Request, run_id: str) -> BatchRepor
 
 
 @asynccontextmanager
-async def _fetched(manifest: str, settings: Settings, clock: Clock) -> AsyncIterator[Local]:
+async def fetched(manifest: str, settings: Settings, clock: Clock) -> AsyncIterator[Local]:
     """The manifest as a file; fetching it holds up no event loop."""
     fetching = manifest_from(manifest, settings, clock)
     local = await asyncio.to_thread(fetching.__enter__)
@@ -223,7 +246,7 @@ def final_state(report: BatchReport) -> State[BatchReport]:
     return Failed(message=f"{report.stopped or 'nothing could be made'}; {words}", data=report)
 
 
-def _refused(error: AssetmillError, log: Log) -> State[Any]:
+def refused(error: AssetmillError, log: Log) -> State[Any]:
     """The state of a run that came to no report: what is wrong in words, without a trace of the program."""
     if isinstance(error, ManifestError):
         for problem in error.problems[:PROBLEMS_LOGGED]:

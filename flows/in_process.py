@@ -7,8 +7,10 @@ also when the run is interrupted; otherwise the process waits for a server that 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
@@ -17,13 +19,18 @@ from prefect.exceptions import TerminationSignal
 from prefect.logging.handlers import APILogWorker
 
 from assetmill.batch.report import BatchReport
+from assetmill.compare.shelf import Compared
 from assetmill.errors import AssetmillError
-from assetmill.providers.endpoints import resolve_endpoint
+from assetmill.manifest import load_pack
+from assetmill.providers.routing import routes_for
 from assetmill.settings import Settings, load_settings
+from flows.compare import compare
 from flows.generate_batch import generate_batch
 from flows.setup.limits import ensure_limits
 
 DRAIN_S = 20.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,15 @@ class FlowResult:
 
     flow_run_id: str
     report: BatchReport | None
+    error: AssetmillError | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompareResult:
+    """What a flow run of a comparison left: its outcome, or the error that it ended with."""
+
+    flow_run_id: str
+    compared: Compared | None
     error: AssetmillError | None
 
 
@@ -47,8 +63,17 @@ def run_generate_batch(parameters: dict[str, Any], *, own_server: bool = False) 
         KeyboardInterrupt: Ctrl-C or SIGTERM ended it at once; where Prefect's own handler takes the latter, it makes
             an exception of its own of it.
     """
+    return _to_its_end(_flow(parameters, own_server=own_server))
+
+
+def run_compare(parameters: dict[str, Any], *, own_server: bool = False) -> CompareResult:
+    """Run the flow of a comparison to its end; arguments and errors as for `run_generate_batch`."""
+    return _to_its_end(_compare(parameters, own_server=own_server))
+
+
+def _to_its_end(running: Coroutine[Any, Any, T]) -> T:
     try:
-        return asyncio.run(_flow(parameters, own_server=own_server))
+        return asyncio.run(running)
     except BaseException as error:
         if isinstance(error, asyncio.CancelledError) or _terminated(error):
             raise KeyboardInterrupt from error
@@ -60,7 +85,8 @@ def run_generate_batch(parameters: dict[str, Any], *, own_server: bool = False) 
 
 async def _flow(parameters: dict[str, Any], *, own_server: bool) -> FlowResult:
     if own_server:
-        await _make_limit(load_settings(), parameters.get("endpoint") or parameters.get("provider"))
+        wanted = parameters.get("endpoint") or parameters.get("provider")
+        await _make_limits(load_settings(), parameters["manifest"], wanted)
     state: State[Any] = await generate_batch(**parameters, return_state=True)
     value = _data(state) if state.is_cancelled() else await state.aresult(raise_on_failure=False)
     flow_run_id = str(state.state_details.flow_run_id)
@@ -71,11 +97,27 @@ async def _flow(parameters: dict[str, Any], *, own_server: bool) -> FlowResult:
     return FlowResult(flow_run_id, value, None)
 
 
-async def _make_limit(settings: Settings, wanted: str | None) -> None:
-    endpoint = resolve_endpoint(settings, wanted)
-    if endpoint.url:
+async def _compare(parameters: dict[str, Any], *, own_server: bool) -> CompareResult:
+    if own_server:
+        for provider in parameters["providers"]:
+            await _make_limits(load_settings(), parameters["manifest"], provider)
+    state: State[Any] = await compare(**parameters, return_state=True)
+    value = _data(state) if state.is_cancelled() else await state.aresult(raise_on_failure=False)
+    flow_run_id = str(state.state_details.flow_run_id)
+    if isinstance(value, AssetmillError):
+        return CompareResult(flow_run_id, None, value)
+    if isinstance(value, BaseException):
+        raise value
+    return CompareResult(flow_run_id, value, None)
+
+
+async def _make_limits(settings: Settings, manifest: str, wanted: str | None) -> None:
+    """Of every endpoint that the manifest's chains name; one that a run starts itself has none."""
+    routes = routes_for(settings, load_pack(Path(manifest)), wanted)
+    shared = [endpoint for endpoint in routes.endpoints if endpoint.url]
+    if shared:
         async with get_client() as client:
-            await ensure_limits(client, [endpoint], settings, reset=True)
+            await ensure_limits(client, shared, settings, reset=True)
 
 
 def _data(state: State[Any]) -> Any:

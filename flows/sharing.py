@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 from uuid import UUID
 
@@ -38,16 +38,23 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def shared_slots(batch: Batch) -> AsyncIterator[None]:
-    """Let a run send only on slots of its endpoint's limit, until the end of the block.
+    """Let a run send only on slots of its endpoints' limits, until the end of the block.
 
     An endpoint that the run has started itself is shared with nobody and has no limit.
 
     Raises:
         UsageError: there is no such limit; nothing was sent.
     """
-    if not batch.shared:
+    async with AsyncExitStack() as stack:
+        for lane in batch.lanes.values():
+            if lane.shared:
+                await stack.enter_async_context(_slots_of(lane))
         yield
-        return
+
+
+@asynccontextmanager
+async def _slots_of(batch: Batch) -> AsyncIterator[None]:
+    """The same at one endpoint of the run."""
     name = limit_name(batch.endpoint)
 
     @asynccontextmanager

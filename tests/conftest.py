@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,58 @@ def new_intent() -> Callable[..., Any]:
             "draft": False,
         }  # fmt: skip
         return Intent(attempt_id=name, intended_at=at, **usual | fields)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_comparison() -> Callable[..., Any]:
+    """Comparisons with real pictures in a store: `make_comparison(store, entity=6)` has six pairs of entities.
+
+    `shots` gives the shots of a pair in place of the usual ones: (asset id, number of the side) -> changed fields.
+    """
+    from decimal import Decimal  # noqa: PLC0415  only tests of comparisons pay for all this
+
+    from PIL import Image, ImageDraw  # noqa: PLC0415  as above
+
+    from assetmill.compare.values import Comparison, Pair, Shot, Side, View, comparison_id  # noqa: PLC0415  as above
+    from assetmill.images import encode_png  # noqa: PLC0415  as above
+    from assetmill.packs import put_blob  # noqa: PLC0415  as above
+
+    def side(name: str, *, draft: bool) -> Side:
+        return Side(name=name, asked=name, kind=name, model="m", draft=draft, price_source="made up", run_id="r")
+
+    def picture(store: Any, number: int, colour: str) -> str:
+        image = Image.new("RGBA", (96, 128))
+        ImageDraw.Draw(image).ellipse((8 + number, 8, 88, 120 - number), fill=colour)
+        return str(put_blob(store, encode_png(image), ext="png", content_type="image/png").key)
+
+    def make(
+        store: Any, names: tuple[str, str] = ("runpod", "scenario"), *, draft: bool = False,
+        shots: Mapping[tuple[str, int], Mapping[str, Any]] | None = None, **types: int,
+    ) -> Comparison:  # fmt: skip
+        pairs = []
+        for kind, count in types.items():
+            for number in range(count):
+                asset = f"{kind}-{number}".replace("_", "-")
+                both = []
+                for place, colour in enumerate(("crimson", "teal")):
+                    view = View(label="finished", keys=(picture(store, number, colour),), width=96, height=128)
+                    usual: dict[str, Any] = {
+                        "state": "kept", "attempt_id": f"{asset}-{place}", "seed": 7, "workflow": kind,
+                        "views": (view,), "cost_usd": Decimal("0.01"), "spent_usd": Decimal("0.01"), "tries": 1,
+                        "latency_ms": 4000, "score": 0.9,
+                    }  # fmt: skip
+                    both.append(Shot(**{**usual, **(shots or {}).get((asset, place), {})}))
+                pairs.append(
+                    Pair(asset=asset, candidate=0, type=kind, prompt=f"a {kind}", width=96, height=128,
+                         shots=(both[0], both[1]))
+                )  # fmt: skip
+        sides = side(names[0], draft=draft), side(names[1], draft=draft)
+        return Comparison(
+            id=comparison_id("tiny", sides, pairs), game="tiny", title="Tiny", pack="default", manifest="tiny.yaml",
+            made_at=datetime(2026, 11, 22, 12, 0, tzinfo=UTC), sides=sides, pairs=tuple(pairs),
+        )  # fmt: skip
 
     return make
 

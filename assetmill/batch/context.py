@@ -142,7 +142,7 @@ class Common:
 
     Args:
         outcomes: how each picture ended, by (asset id, candidate).
-        tries: what has been tried so far, by generation fingerprint.
+        tries: what has been tried so far, by endpoint and generation fingerprint.
         unknowns: how often a picture was sent whose request had no answer, by generation fingerprint.
         in_hand: attempts that a task of this run is carrying to their end; its other tasks leave them alone.
         retried: attempts that were replaced by another one in this run.
@@ -152,7 +152,7 @@ class Common:
     """
 
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
-    tries: dict[str, Tries] = field(default_factory=dict)
+    tries: dict[tuple[str, str], Tries] = field(default_factory=dict)
     unknowns: Mapping[str, int] = field(default_factory=dict)
     in_hand: set[str] = field(default_factory=set)
     retried: int = 0
@@ -278,8 +278,9 @@ class Batch(Desk):
         return self.ended is not None
 
     def tries_of(self, item: PlanItem) -> Tries:
-        """What has been tried for the wish of a picture."""
-        return self.common.tries.setdefault(item.made.fingerprint if item.made else "", Tries())
+        """What has been tried here for the wish of a picture."""
+        wish = (self.endpoint.url, item.made.fingerprint if item.made else "")
+        return self.common.tries.setdefault(wish, Tries())
 
     def report(self, outcome: Outcome) -> Outcome:
         """Keep an outcome, and tell whoever watches."""

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assetmill.batch.budget import Outlook, bounds_for, limits_for, outlook
+from assetmill.clock import Clock
 from assetmill.manifest import Pack, load_pack
 from assetmill.money.budgets import Standing, budgets_of
 from assetmill.planning.history import NOTHING, History, read_history
@@ -58,13 +59,13 @@ class Request:
         return self.source or str(self.manifest)
 
 
-def plan_only(settings: Settings, request: Request, at: datetime | None = None) -> Plan:
+def plan_only(settings: Settings, request: Request, clock: Clock | None = None) -> Plan:
     """Plan without opening a store or an endpoint; books that do not exist yet are not made.
 
     Args:
         settings: the environment.
         request: what is asked for.
-        at: now, aware; the machine's own time if left out. Endpoints that failed lately are left alone for a while.
+        clock: says what time it is, the machine's own if left out: endpoints that failed lately are left alone.
 
     Raises:
         ManifestError, UsageError, WorkflowError, LedgerError, ProviderRefused.
@@ -78,7 +79,7 @@ def plan_only(settings: Settings, request: Request, at: datetime | None = None) 
             from assetmill.ledger import Ledger  # noqa: PLC0415  a first plan has no books to read
 
             ledger = stack.enter_context(Ledger.open(settings.ledger_url))
-            history = books_of(ledger, pack, routes, at or datetime.now(UTC))
+            history = books_of(ledger, pack, routes, (clock or Clock()).now())
         strip = settings.strip_provenance
         resend = settings.resend_unknown if routes.paid else NO_LIMIT
         return make_plan(

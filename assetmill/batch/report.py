@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Literal
 
@@ -16,7 +16,7 @@ from assetmill.errors import AssetmillError, BudgetExceeded, Stopped
 from assetmill.money import usd
 from assetmill.money.budgets import Standing
 from assetmill.packs import Published
-from assetmill.planning.plan import Plan, State
+from assetmill.planning.plan import Plan, PlanItem, State
 
 ExitCode = Literal[0, 1, 2, 3, 4, 5, 130]
 Ending = Literal["complete", "with_failures", "failed", "cancelled"]
@@ -44,6 +44,18 @@ class Line(BaseModel):
     message: str = Field(description="What happened, in one sentence.")
     hint: str = Field("", description="What to do about it.")
     job_id: str | None = Field(None, description="The provider's id.")
+
+
+class TakenOver(BaseModel):
+    """A picture of this run that another endpoint made than the one that was asked first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    asset: str = Field(description="Asset id.")
+    candidate: int = Field(description="Candidate, from 0.")
+    by: str = Field(description="Name of the endpoint that made it.")
+    instead_of: str = Field(description="Name of the endpoint that was asked first.")
+    why: str = Field(description="Why that one did not.")
 
 
 class BudgetLine(BaseModel):
@@ -91,6 +103,7 @@ class BatchReport(BaseModel):
     store: str = Field(description="Address of the store.")
     failures: tuple[Line, ...] = Field(description="Pictures that are not there, and why.")
     stopped: str | None = Field(description="Why the run stopped before its end; null if it did not.")
+    taken_over: tuple[TakenOver, ...] = Field((), description="Pictures that another endpoint made than was asked.")
     budgets: tuple[BudgetLine, ...] = Field((), description="Budgets that held; none where there is none.")
     warnings: tuple[str, ...] = Field((), description="Of the budgets: half spent, mostly spent, reached.")
     exit_code: ExitCode = Field(description="As documented for the command line.")
@@ -116,6 +129,10 @@ class BatchReport(BaseModel):
         return self.generated + self.cached + self.shared
 
     @property
+    def _heirs(self) -> str:
+        return ", ".join(dict.fromkeys(line.by for line in self.taken_over))
+
+    @property
     def sentence(self) -> str:
         """The run in one line: `57 kept, 2 failed, 1 open; $0.84; 12 min`."""
         if self.dry_run:
@@ -126,6 +143,7 @@ class BatchReport(BaseModel):
         parts += [f"{self.shared} made by another run"] if self.shared else []
         parts += [f"{self.refinished} finished again"] if self.refinished else []
         parts += [f"{self.retried} tried again"] if self.retried else []
+        parts += [f"{len(self.taken_over)} taken over by {self._heirs}"] if self.taken_over else []
         parts += [
             f"{missing[words]} {words}" for words in dict.fromkeys([*MISSING.values(), *missing]) if missing[words]
         ]
@@ -222,6 +240,7 @@ def build_report(
         store=batch.store.url,
         failures=failures,
         stopped=batch.common.ended.message if batch.common.ended else None,
+        taken_over=_taken_over(fresh),
         budgets=tuple(_budget_line(standing) for standing in batch.purse.standings),
         warnings=tuple(warned.words for warned in batch.purse.warnings),
         exit_code=_exit_code(batch.common.ended, failures, choices),
@@ -234,6 +253,18 @@ def _budget_line(standing: Standing) -> BudgetLine:
         kind=budget.kind, of=budget.of, limit_usd=budget.limit_usd, spent_usd=standing.spent_usd,
         reserved_usd=standing.reserved_usd,
     )  # fmt: skip
+
+
+def _taken_over(fresh: Iterable[Outcome]) -> tuple[TakenOver, ...]:
+    lines = [line for outcome in fresh if (line := _moved(outcome.item)) is not None]
+    return tuple(sorted(lines, key=lambda line: (line.asset, line.candidate)))
+
+
+def _moved(item: PlanItem) -> TakenOver | None:
+    if item.road is None or item.instead_of is None:
+        return None
+    by, why = item.road.endpoint.name, item.instead_why
+    return TakenOver(asset=item.asset.id, candidate=item.candidate, by=by, instead_of=item.instead_of, why=why)
 
 
 def _failures(batch: Batch, plan: Plan) -> tuple[Line, ...]:

@@ -13,6 +13,7 @@ from assetmill.ledger import Intent
 from assetmill.planning.fingerprint import Generation, with_seed
 from assetmill.planning.plan import PlanItem
 from assetmill.providers.base import InputImage, JobRequest
+from assetmill.providers.endpoint import SCENARIO
 from assetmill.workflows.bind import BoundGraph, bind
 from assetmill.workflows.lint import ensure_sound
 
@@ -38,6 +39,8 @@ async def build_request(batch: Batch, item: PlanItem, made: Generation, one: Try
     Raises:
         AttemptError, WorkflowError: it cannot be made; nothing was sent.
     """
+    if batch.endpoint.kind == SCENARIO:
+        return await _pipeline_request(batch, item, made, one)
     workflow = batch.library.get(made.workflow).part(made.roles)
     pictures: tuple[InputImage, ...] = ()
     names: dict[str, str] = {}

@@ -133,10 +133,17 @@ def _entry(batch: Batch, choice: Choice, ordered: Mapping[str, datetime]) -> Pac
         made_in_run=batch.run_id,
         made_at=ordered.get(finish.attempt_id),
         exports=asset.export,
+        stand_in=_stand_in(outcome),
         smooth=is_smooth(asset, batch.pack),
         placement=Placement.model_validate(main.placement) if main.placement else None,
         files={role: file.key for role, file in files.items() if file is not main and not is_layer(role)},
     )
+
+
+def _stand_in(outcome: Outcome | None) -> str | None:
+    """Kind of the provider, where it is not the one that was asked first."""
+    item = outcome.item if outcome is not None else None
+    return item.road.endpoint.kind if item is not None and item.road is not None and item.instead_of else None
 
 
 def _finish(outcome: Outcome | None) -> Finish:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from assetmill.batch.slots import Limit
 from assetmill.ledger import Seat
-from assetmill.providers.endpoint import LOOPBACK, Endpoint
+from assetmill.providers.endpoint import COMFYUI, LOOPBACK, Endpoint
 
 URGENT, NORMAL, BACKFILL = "urgent", "normal", "backfill"
 
@@ -41,7 +41,8 @@ def limit_name(endpoint: Endpoint) -> str:
     parts = urlsplit(endpoint.url)
     if not parts.hostname:
         raise ValueError(f"endpoint {endpoint.name} has no address, and no limit")
-    return f"endpoint-{endpoint.id}" + (f"@{parts.netloc}" if parts.hostname in LOOPBACK else "")
+    by_address = parts.hostname in LOOPBACK or endpoint.kind == COMFYUI
+    return f"endpoint-{endpoint.id}" + (f"@{parts.netloc}" if by_address else "")
 
 
 def entitlement(me: Seat, others: Iterable[Seat], window: int, orphans: int) -> int:

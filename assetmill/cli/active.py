@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415  commands import what they need when they run, so that the light ones stay light
 
 active_app = typer.Typer(help="Manifests that are run every night.", no_args_is_help=True)
-PROVIDERS = ("draft", "runpod", "custom")
+PROVIDERS = ("draft", "runpod", "custom", "scenario", "comfyui")
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="Manifest; a copy of it goes into the store.")]
 Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Its name on the list; else its file's.")]

@@ -11,6 +11,7 @@ import typer
 
 from assetmill import __version__
 from assetmill.cli.active import active_app
+from assetmill.cli.compare import compare_app
 from assetmill.cli.deploy import deploy
 from assetmill.cli.export import export
 from assetmill.cli.ledger import ledger_app
@@ -37,6 +38,7 @@ app.add_typer(pack_app, name="pack")
 app.add_typer(store_app, name="store")
 app.add_typer(active_app, name="active")
 app.add_typer(submissions_app, name="submissions")
+app.add_typer(compare_app, name="compare")
 app.command("export")(export)
 app.command("submit")(submit)
 app.command("deploy")(deploy)
@@ -52,7 +54,12 @@ Only = Annotated[str | None, typer.Option("--only", metavar="ID,..", help="Only 
 Types = Annotated[str | None, typer.Option("--type", metavar="T,..", help="Only these asset types.")]
 Endpoint = Annotated[
     str | None,
-    typer.Option("--endpoint", metavar="NAME_OR_URL", help="draft, runpod, custom, a RunPod endpoint id or a URL."),
+    typer.Option(
+        "--provider",
+        "--endpoint",
+        metavar="NAME_OR_URL,..",
+        help="Who draws: draft, runpod, custom, scenario, comfyui, a RunPod id or a URL. Further names take over.",
+    ),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field for all assets; repeatable.")
@@ -352,7 +359,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _chosen(option: str, text: str | None) -> tuple[str, ...]:
+def chosen(option: str, text: str | None) -> tuple[str, ...]:
     """Names that an option gives; none at all is a shell variable that was empty, and not everything."""
     names = split(text or "")
     if text is not None and not names:
@@ -366,5 +373,5 @@ def _request(
     from assetmill.batch.prepare import Request
     from assetmill.planning.plan import Selection
 
-    selection = Selection(_chosen("--only", only), _chosen("--type", types))
+    selection = Selection(chosen("--only", only), chosen("--type", types))
     return Request(manifest, endpoint, selection, parse_overrides(overrides))

@@ -53,18 +53,24 @@ def _print(found: Examination, console: Console) -> None:
     drafts = ", draws placeholders" if found.draft else ""
     console.print(f"[bold]{escape(found.endpoint)}[/] ({escape(found.kind or 'not usable')}{drafts}){escape(where)}")
     _print_checks(found.checks, console)
-    for way in found.ways:
-        why = f": {way.why}" if way.why else ""
-        by = f", by {way.workflow}" if way.workflow else ""
-        console.print(f"  {ABLE[way.able]} {escape(f'{way.name}{by}{why}')}")
-    others = [one for one in found.abilities if one.workflow not in {way.workflow for way in found.ways}]
-    for one in others:
-        why = f": {one.why}" if one.why else ""
-        console.print(f"  {ABLE[one.able]} {escape(f'workflow {one.workflow}{why}')}")
+    for (able, why), names in _alike(found).items():
+        words = f"{', '.join(names)}{f': {why}' if why else ''}"
+        console.print(f"  {ABLE[able]} {escape(words)}")
     if found.jobs:
         cost = "nobody knows what they cost" if found.cost_usd is None else f"about {usd(found.cost_usd)}"
         console.print(f"  asked by {many(found.jobs, 'job')} that could not run, {cost}")
     console.print(escape(found.sentence))
+
+
+def _alike(found: Examination) -> dict[tuple[bool | None, str], list[str]]:
+    """What stands alike for the same reason is told together: (able, why) -> names."""
+    used = {way.workflow for way in found.ways}
+    every = [(way.able, way.why, way.name) for way in found.ways]
+    every += [(one.able, one.why, f"workflow {one.workflow}") for one in found.abilities if one.workflow not in used]
+    groups: dict[tuple[bool | None, str], list[str]] = {}
+    for able, why, name in every:
+        groups.setdefault((able, why), []).append(name)
+    return groups
 
 
 def _print_checks(checks: Iterable[Check], console: Console) -> None:

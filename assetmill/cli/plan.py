@@ -16,7 +16,9 @@ from assetmill.clock import Clock
 from assetmill.money import Cost, usd
 from assetmill.planning.choices import Choice, gpu_words
 from assetmill.planning.plan import Plan, PlanItem, State
+from assetmill.planning.pricing import added
 from assetmill.planning.spans import Span
+from assetmill.providers.endpoint import DRAFT
 from assetmill.settings import load_settings
 
 MINUTE_S = 60
@@ -43,11 +45,9 @@ def show_plan(request: Request, *, as_json: bool) -> int:
 
 def print_plan(plan: Plan, console: Console) -> None:
     """The plan for a person: pictures that need something, totals, and what else could be done."""
-    endpoint = plan.endpoint
-    what = (
-        "local draft endpoint: placeholder art, free" if endpoint.draft else f"{endpoint.name}, {endpoint.price_source}"
-    )
-    console.print(f"[bold]{escape(plan.pack.game.title)}[/] on {escape(what)}")
+    console.print(f"[bold]{escape(plan.pack.game.title)}[/] on {escape('; '.join(_makers(plan)))}")
+    for line in chains(plan):
+        console.print(escape(line), soft_wrap=True)
     due = [item for item in plan.items if item.state is not State.CACHED or item.refinish or item.rejected]
     if due:
         console.print(_table(due[:SHOWN]))
@@ -60,6 +60,24 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(_choices(plan))
 
 
+def _makers(plan: Plan) -> list[str]:
+    """Each endpoint that may get a job, with the source of its price."""
+    if plan.endpoint.kind == DRAFT:
+        return ["local draft endpoint: placeholder art, free"]
+    return [f"{one.name}, {one.price_source}" for one in plan.endpoints]
+
+
+def chains(plan: Plan) -> list[str]:
+    """Who makes which types, and who takes over; nothing where one endpoint makes everything."""
+    if len(plan.routes.endpoints) == 1:
+        return []
+    types: dict[str, list[str]] = {}
+    for name, chain in plan.routes.by_type.items():
+        types.setdefault(", then ".join(one.name for one in chain), []).append(name)
+    lines = [f"{', '.join(names)}: {words}" for words, names in types.items()]
+    return lines + [f"assets that name {name}: it alone" for name in plan.routes.by_name]
+
+
 def totals_line(plan: Plan) -> str:
     """Counts, time and money in one or two lines."""
     counts = plan.counts()
@@ -68,10 +86,16 @@ def totals_line(plan: Plan) -> str:
     free = f", {len(plan.to_refinish)} finished again for free" if plan.to_refinish else ""
     if not total.jobs:
         return f"{words or 'no enabled asset is chosen'}{free}; nothing to pay"
-    return (
-        f"{words}{free}\n{many(total.jobs, 'job')} on {many(total.workers, 'worker')}: "
-        f"{_duration(total.elapsed)}, {_money(total.cost)} (times from {_sources(plan)})"
-    )
+    jobs = f"{many(total.jobs, 'job')} on {many(total.workers, 'worker')}"
+    times = f"{_duration(total.elapsed)}, {_money(total.cost)} (times from {_sources(plan)})"
+    parts = [f"{words}{free}", f"{jobs}: {times}"]
+    if len(plan.by_endpoint) > 1:
+        parts += [f"{name}: {many(one.jobs, 'job')}, {_money(one.cost)}" for name, one in plan.by_endpoint.items()]
+    heirs = [item.fallbacks[0].cost for item in plan.to_pay if item.fallbacks]
+    if heirs:
+        together = _range(added(heirs))
+        parts.append(f"should the next in line take over all {len(heirs)} that it may: {together} for these")
+    return "\n".join(parts)
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -88,6 +112,11 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "max_workers": plan.endpoint.max_workers,
             "usd_per_s": plan.endpoint.usd_per_s,
             "price_source": plan.endpoint.price_source,
+        },
+        "routes": {name: [one.name for one in chain] for name, chain in plan.routes.by_type.items()},
+        "by_endpoint": {
+            name: {"jobs": one.jobs, "elapsed_s": _span(one.elapsed), "cost_usd": _cost(one.cost)}
+            for name, one in plan.by_endpoint.items()
         },
         "counts": {str(state): plan.counts()[state] for state in State},
         "items": [_item(item) for item in plan.items],
@@ -129,6 +158,10 @@ def _item(item: PlanItem) -> dict[str, Any]:
         "refinish": item.refinish,
         "finish_changed": list(item.finish_changed),
         "rejected": item.rejected,
+        "endpoint": item.road.endpoint.name if item.road else None,
+        "fallbacks": [{"endpoint": road.endpoint.name, "cost_usd": _cost(road.cost)} for road in item.fallbacks],
+        "instead_of": item.instead_of,
+        "instead_why": item.instead_why or None,
         "workflow": item.made.workflow if item.made else None,
         "size": list(item.made.size) if item.made else None,
         "seed": item.made.seed if item.made else None,
@@ -155,6 +188,13 @@ def _table(items: list[PlanItem]) -> Table:
 
 def why(item: PlanItem) -> str:
     """The reason for a picture's state, in words."""
+    moved = ""
+    if item.instead_of and item.road and item.state is not State.CACHED:
+        moved = f"by {item.road.endpoint.name}, in place of {item.instead_of}: {item.instead_why}"
+    return "; ".join(part for part in (_reason(item), moved) if part)
+
+
+def _reason(item: PlanItem) -> str:
     if item.rejected:
         return f"rejected: {item.rejected}"
     if item.changed:
@@ -204,7 +244,7 @@ def _seconds(value: float) -> str:
 
 
 def _money(cost: Cost) -> str:
-    return "cost unknown (set ASSETMILL_GPU_POOL)" if cost.estimate is None else _range(cost)
+    return "cost unknown (docs/costs.md says which setting gives a price)" if cost.estimate is None else _range(cost)
 
 
 def _range(cost: Cost) -> str:

@@ -52,7 +52,8 @@ def run_manifest(name: str, request: Request, *, yes: bool, as_json: bool) -> in
 def _run(settings: Settings, request: Request, *, yes: bool, as_json: bool) -> int:
     plan = plan_only(settings, request)
     outlook = budget_outlook(settings, request, plan, Clock().now())
-    note = outlook.words if plan.endpoint.usd_per_s is None else outlook.check()  # the endpoint may tell a price
+    untold = any(one.paid and not one.by_units and one.usd_per_s is None for one in plan.endpoints)
+    note = outlook.words if untold else outlook.check()  # an endpoint may tell its price
     # A manifest's own budget agrees to nothing: whoever runs it has not said anything.
     budgeted = request.budget_usd is not None or settings.run_budget_usd is not None
     ask_consent(plan, yes=yes, budgeted=budgeted, note=note, console=ERR)
@@ -85,7 +86,7 @@ def ask_consent(plan: Plan, *, yes: bool, budgeted: bool, note: str, console: Co
     Raises:
         ConsentMissing: nobody agreed; nothing was sent.
     """
-    if yes or not plan.may_pay or not plan.endpoint.paid:
+    if yes or not plan.may_pay or not plan.paid:
         return
     if budgeted and not console.is_terminal:
         return
@@ -180,8 +181,8 @@ def _run_or_say_what_is_open(settings: Settings, api_url: str, request: Request,
         raise Interrupted(interrupted_words(settings.ledger_url, game)) from interruption
 
 
-def _run_flow(settings: Settings, api_url: str, request: Request) -> FlowResult:
-    """Run the flow in this process. Prefect is imported only here, after its settings are in place."""
+def set_for_prefect(settings: Settings, api_url: str) -> None:
+    """Set what Prefect reads when it is imported, for a flow that runs in this process."""
     set_environment(
         {
             **SERVER_SETTINGS,
@@ -191,6 +192,11 @@ def _run_flow(settings: Settings, api_url: str, request: Request) -> FlowResult:
             **({} if settings.prefect_api_url else {"PREFECT_HOME": str(prefect_home(settings.home))}),
         }
     )
+
+
+def _run_flow(settings: Settings, api_url: str, request: Request) -> FlowResult:
+    """Run the flow in this process. Prefect is imported only here, after its settings are in place."""
+    set_for_prefect(settings, api_url)
     from flows.in_process import run_generate_batch  # noqa: PLC0415  the only door to Prefect
 
     return run_generate_batch(

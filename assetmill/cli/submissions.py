@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415  commands import what they need when they run, so that the light ones stay light
 
-Provider = Literal["draft", "runpod", "custom"]
+Provider = Literal["draft", "runpod", "custom", "scenario", "comfyui"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Manifests, YAML or CSV; each is one submission.")]
 WAITING = "waiting"

@@ -25,13 +25,12 @@ from assetmill.batch.results import Choice
 from assetmill.batch.run import Steps
 from assetmill.compare.measures import figures_of, pair_figures
 from assetmill.compare.pairing import Books, main_raw, pairs_of, read_books
-from assetmill.compare.values import Comparison, Pair, Shot, Side, comparison_id, document_key
+from assetmill.compare.values import Comparison, Pair, Shot, Side, comparison_id
 from assetmill.errors import BudgetExceeded, KeyMissing, ResultInvalid, UsageError
 from assetmill.images import decode
 from assetmill.ledger import Ledger
 from assetmill.money import usd
 from assetmill.packs import Published
-from assetmill.packs.pointers import JSON_TYPE, NO_CACHE
 from assetmill.planning.plan import ALL, Plan, PlanItem, Selection
 from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.endpoints import resolve_endpoint
@@ -154,30 +153,6 @@ def document(
         pairs=pairs,
         left_out=left_out,
     )
-
-
-def keep(store: Store, comparison: Comparison) -> str:
-    """Store the document and return its key."""
-    key = document_key(comparison.game, comparison.id)
-    data = comparison.model_dump_json(indent=1).encode()
-    store.put(key, data, content_type=JSON_TYPE, cache_control=NO_CACHE)
-    return key
-
-
-def read(store: Store, game: str, identity: str) -> Comparison:
-    """Read a document.
-
-    Raises:
-        UsageError: there is none of this id.
-        StorageError: the store failed, or what it has is damaged.
-    """
-    try:
-        data = store.get(document_key(game, identity))
-    except KeyMissing:
-        raise UsageError(
-            f"{game} has no comparison {identity}", hint="`assetmill compare list GAME` lists them"
-        ) from None
-    return Comparison.model_validate_json(data)
 
 
 def _endpoints(settings: Settings, names: Sequence[str]) -> tuple[Endpoint, Endpoint]:

@@ -132,7 +132,7 @@ def _untried(items: tuple[PlanItem, PlanItem], lines: tuple[Line | None, Line | 
 
 
 def _why_not(first: Shot, second: Shot) -> str:
-    if first.state == second.state == "missing":
+    if not first.there and not second.there:
         return f"neither side has it: {first.why}" + (f"; {second.why}" if second.why != first.why else "")
     return SAME if first.attempt_id is not None and first.attempt_id == second.attempt_id else ""
 
@@ -164,10 +164,12 @@ def _shot(item: PlanItem, books: Books, line: Line | None) -> Shot:
 
 
 def _missing(item: PlanItem, books: Books, line: Line | None) -> Shot:
-    """A picture that is not there has cost something all the same, if it was tried."""
-    tries, spent = _spent(books, item.made.fingerprint) if item.made else (0, None)
+    """A picture that is not there has cost something all the same, if it was tried; without a way to it, it was not."""
+    if item.made is None:
+        return Shot(state="blocked", why=item.reason or "no way to it")
+    tries, spent = _spent(books, item.made.fingerprint)
     why = (line.message if line else "") or item.reason or "not made"
-    return Shot(state="missing", why=why, spent_usd=spent, tries=tries, seed=item.made.seed if item.made else None)
+    return Shot(state="missing", why=why, spent_usd=spent, tries=tries, seed=item.made.seed)
 
 
 def _spent(books: Books, fingerprint: str) -> tuple[int, Decimal | None]:

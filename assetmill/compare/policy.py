@@ -64,6 +64,7 @@ def evidence(comparison: Comparison, verdict: Verdict) -> tuple[str, ...]:
     parts = []
     for name, side in zip(comparison.names, verdict.sides, strict=True):
         each = "cost unknown" if side.each_usd is None else f"{usd(side.each_usd)} a picture"
+        each = each if side.kept else "nothing to use"
         time = "" if side.latency_s is None else f", {side.latency_s:.1f} s"
         parts.append(f"{name}: {side.kept} of {side.pictures} pass, {side.better} better, {each}{time}")
     votes = f"of {verdict.judged} judged pairs {verdict.equal} equal, {verdict.neither} without a usable picture"

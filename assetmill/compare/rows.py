@@ -89,7 +89,7 @@ def _pixels(pair: Pair) -> Iterator[Row]:
 
 
 def _price(pair: Pair) -> Iterator[Row]:
-    costs = tuple("not made" if shot.never else usd(shot.spent_usd) for shot in pair.shots)
+    costs = tuple("nothing" if shot.state == "blocked" else usd(shot.spent_usd) for shot in pair.shots)
     tries = [f"{shot.tries} tries" if shot.tries > 1 else "" for shot in pair.shots]
     texts = _both(" in ".join(filter(None, (cost, tried))) for cost, tried in zip(costs, tries, strict=True))
     spent = [None if shot.spent_usd is None else float(shot.spent_usd) for shot in pair.shots]
@@ -136,7 +136,8 @@ def _both(texts: Any) -> tuple[str, str]:
 
 
 def _state(shot: Shot) -> str:
-    return {"kept": "passed", "rejected": f"rejected: {shot.why}", "missing": f"not there: {shot.why}"}[shot.state]
+    words = {"kept": "passed", "rejected": "rejected", "missing": "not there", "blocked": "no way to it"}[shot.state]
+    return f"{words}: {shot.why}" if shot.why else words
 
 
 def _percent(value: float | None) -> str:
@@ -161,7 +162,7 @@ def totals(comparison: Comparison) -> tuple[dict[str, str], dict[str, str]]:
 
 def _total(comparison: Comparison, side: int) -> dict[str, str]:
     shots = [pair.shots[side] for pair in comparison.pairs]
-    spent = [shot.spent_usd for shot in shots if not shot.never]
+    spent = [shot.spent_usd for shot in shots if shot.state != "blocked"]
     times = sorted(shot.latency_ms for shot in shots if shot.latency_ms is not None)
     kept = sum(shot.state == "kept" for shot in shots)
     known = [one for one in spent if one is not None]

@@ -140,7 +140,7 @@ def _decided(
     first, second = sides[0].better, sides[1].better
     judged = first + second + words[EQUAL] + words[NEITHER]
     for side in (0, 1):
-        if sides[side].kept and all(pair.shots[1 - side].never for pair in pairs):
+        if sides[side].kept and all(pair.shots[1 - side].state == "blocked" for pair in pairs):
             return names[side], "checks", f"{names[1 - side]} cannot make it: {pairs[0].shots[1 - side].why}"
     if words[NEITHER] * 2 > judged:
         return None, "none", f"undecided: of {judged} judged pairs, {words[NEITHER]} have no usable picture"

@@ -22,7 +22,7 @@ EQUAL = "equal"
 NEITHER = "neither"
 ID_DIGITS = 16
 
-ShotState = Literal["kept", "rejected", "missing"]
+ShotState = Literal["kept", "rejected", "missing", "blocked"]
 
 
 class _Part(BaseModel):
@@ -74,7 +74,7 @@ class PairFigures(_Part):
 class Shot(_Part):
     """The picture of one side. Money is in US dollars; null is unknown, or not there."""
 
-    state: ShotState = Field(description="kept; rejected by the checks; or missing.")
+    state: ShotState = Field(description="kept; rejected by the checks; missing; or blocked: there is no way to it.")
     why: str = Field("", description="Why it is not kept.")
     attempt_id: str | None = Field(None, description="The attempt that made it.")
     seed: int | None = Field(None, description="Seed that was sent.")
@@ -91,9 +91,9 @@ class Shot(_Part):
     figures: Figures = Figures()
 
     @property
-    def never(self) -> bool:
-        """Whether it was never even tried, because there is no way to it at this side."""
-        return self.state == "missing" and not self.tries
+    def there(self) -> bool:
+        """Whether there is a picture to look at."""
+        return self.state in ("kept", "rejected")
 
 
 class Pair(_Part):
@@ -116,7 +116,7 @@ class Pair(_Part):
     @property
     def whole(self) -> bool:
         """Whether both pictures are there, so that people can vote."""
-        return all(shot.state != "missing" for shot in self.shots)
+        return all(shot.there for shot in self.shots)
 
 
 class LeftOut(_Part):

@@ -47,6 +47,8 @@ LONGEST_S = 300
 
 TTL_S = 3600
 
+FOUND_LATER: Final = "its job may go on, and is in the books: `assetmill settle` finds it"
+
 T = TypeVar("T")
 
 
@@ -85,7 +87,8 @@ class Probes:
         except QueueStalled as error:
             await withdraw(self.desk, sent, error)
             raise
-        except (NotDelivered, ProviderRefused):
+        except (NotDelivered, ProviderRefused) as error:
+            error.hint = FOUND_LATER
             raise
         except AttemptError as error:
             await self._settle(sent, None, error)
@@ -99,7 +102,8 @@ class Probes:
         await asyncio.to_thread(desk.ledger.intend, intent, claim, limits=self.limits)
         try:
             job_id = await self._submit(request)
-        except OutcomeUnknown:
+        except OutcomeUnknown as error:
+            error.hint = FOUND_LATER
             raise
         except (AttemptError, ProviderRefused) as error:
             free = no_cost("nothing was accepted")

@@ -121,11 +121,16 @@ async def _comfyui(chart: Chart) -> bool:
 
 async def _scenario(chart: Chart) -> bool:
     """Scenario: its models and dry runs tell what a pipeline can do, and cost nothing."""
-    from assetmill.providers.scenario import abilities
+    from assetmill.providers.scenario.pipelines import Pipeline
+    from assetmill.providers.scenario.probe import abilities
 
     recipes = recipes_of(kinds_at(chart.endpoint, chart.library))
-    chart.found = await abilities(chart.endpoint, chart.clock, recipes)
-    chart.note("endpoint", State.OK, f"Scenario answers and takes the keys; model {chart.endpoint.model}")
+    pipelines = [recipe for recipe in recipes if isinstance(recipe, Pipeline)]
+    chart.found = await abilities(chart.endpoint, chart.clock, pipelines, chart.settings.secrets)
+    if all(one.able is None for one in chart.found):
+        chart.note("endpoint", State.BAD, chart.found[0].why, "check its address and the network")
+    else:
+        chart.note("endpoint", State.OK, f"Scenario answers and takes the keys; model {chart.endpoint.model}")
     chart.note("workers", State.OK, f"at most {chart.endpoint.max_workers} jobs at once (SCENARIO_MAX_JOBS)")
     chart.note_price(chart.endpoint)
     await _keep(chart)

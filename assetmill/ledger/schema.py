@@ -16,7 +16,7 @@ from assetmill.errors import LedgerError
 from assetmill.ledger.engine import Database, is_sqlite
 
 VERSION_TABLE = "assetmill_alembic_version"
-NEWEST = "0004"
+NEWEST = "0005"
 MIGRATIONS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x61737365746D696C
 """Key of the PostgreSQL lock: "assetmil" in ASCII, so that nobody else's number is hit by chance."""

@@ -16,6 +16,7 @@ from assetmill.manifest.authoring import OLD_TYPES, authored_assets, default_sha
 from assetmill.manifest.blocks import Block
 from assetmill.manifest.canonical import Canonical
 from assetmill.manifest.document import Document, read_document
+from assetmill.manifest.frozen import Model
 from assetmill.manifest.layers import Layer, Layered, validated
 from assetmill.manifest.limits import MAX_ASSETS
 from assetmill.manifest.matrix import expand
@@ -23,6 +24,7 @@ from assetmill.manifest.merge import completed, merge
 from assetmill.manifest.overrides import Overrides, read_overrides
 from assetmill.manifest.problems import ManifestError, Problems, nearest_name
 from assetmill.manifest.relations import Known, check_ids, check_references
+from assetmill.manifest.routing import Routing
 from assetmill.manifest.rules import asset_flaws, qa_flaws
 from assetmill.manifest.shapes import Shape
 from assetmill.manifest.styles import StyleBook
@@ -34,12 +36,12 @@ _MODELS: dict[str, type[models.AssetBase]] = {
     "parallax": models.Parallax,
     "sheet": models.Sheet,
 }
-_SECTIONS: dict[str, type[models.Model]] = {
+_SECTIONS: dict[str, type[Model]] = {
     "game": models.Game,
     "pack": models.PackInfo,
     "qa": models.Qa,
     "budget": models.Budget,
-    "routing": models.Routing,
+    "routing": Routing,
 }
 _OPTIONAL = ("qa", "budget", "routing")
 
@@ -121,7 +123,7 @@ class _Loading:
             return Layered(layers, 0, self._canonical.refused)
         return Layered((Layer(extra, name), *layers), 1, self._canonical.refused)
 
-    def _section(self, name: str) -> models.Model | None:
+    def _section(self, name: str) -> Model | None:
         origin = self._section_origin(name)
         if name not in self._top and name not in _OPTIONAL and name not in self._overrides.sections:
             if (self._document.top.file, name) not in self._canonical.refused:

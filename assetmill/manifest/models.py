@@ -10,7 +10,10 @@ import re
 from functools import cache
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from assetmill.manifest.frozen import Model
+from assetmill.manifest.routing import Routing
 
 BUILTIN_STYLES = ("pixel", "cartoon", "3d", "flat")
 ID_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
@@ -39,12 +42,6 @@ def _hex_colour(value: str) -> str:
 
 Colour = Annotated[str, AfterValidator(_hex_colour), Field(json_schema_extra={"pattern": r"^#[0-9a-fA-F]{6}$"})]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-class Model(BaseModel):
-    """Frozen, and no field that nobody reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Post(Model):
@@ -415,38 +412,6 @@ class Sheet(AssetBase):
 Asset = Annotated[Entity | Background | TitleHero | Parallax | Sheet, Field(discriminator="type")]
 AssetType = Literal["entity", "background", "title_hero", "parallax", "sheet"]
 ASSET_TYPES: tuple[str, ...] = get_args(AssetType)
-
-
-Maker = Annotated[str, Field(pattern=r"^(runpod|custom|scenario|comfyui|[a-z0-9]{10,20})$")]
-Chain = Annotated[tuple[Maker, ...], Field(max_length=4)]
-
-
-class Routing(Model):
-    """Who makes which type of asset, and who takes over when that one cannot.
-
-    A chain names `runpod`, `custom`, `scenario`, `comfyui` or a RunPod endpoint id; the first makes the pictures, the
-    others take over in their order. Nobody takes over who is not named.
-    """
-
-    default: Chain = Field((), description="For types that have no chain of their own.")
-    entity: Chain = Field((), description="For entities.")
-    background: Chain = Field((), description="For backgrounds.")
-    title_hero: Chain = Field((), description="For title heroes.")
-    parallax: Chain = Field((), description="For parallax backgrounds.")
-    sheet: Chain = Field((), description="For sheets.")
-
-    @model_validator(mode="after")
-    def _nobody_twice(self) -> Routing:
-        for name in type(self).model_fields:
-            chain: tuple[str, ...] = getattr(self, name)
-            if len(set(chain)) < len(chain):
-                raise ValueError(f"`{name}` names somebody twice: {', '.join(chain)}")
-        return self
-
-    def chain(self, asset_type: str) -> tuple[str, ...]:
-        """Names for a type: its own, or the default ones; none where the manifest leaves it open."""
-        own: tuple[str, ...] = getattr(self, asset_type)
-        return own or self.default
 
 
 class Pack(Model):

@@ -1,8 +1,9 @@
 """The pack index: what a game, or its build, reads to find every picture of a pack.
 
-It says what each asset is and where its files are, and nothing of how they came to be: prompts, prices and
-providers stay in the ledger, because an index is public. Paths are keys relative to `base`, which is itself
-relative to the index, so a pack works from any host and from a copied folder. An index is never changed.
+It says what each asset is and where its files are, and nothing of how they came to be: prompts, prices and endpoints
+stay in the ledger, because an index is public. Only that another kind of provider stood in is told, for whoever looks
+at the art. Paths are keys relative to `base`, which is itself relative to the index, so a pack works from any host and
+from a copied folder. An index is never changed.
 """
 
 from __future__ import annotations
@@ -94,6 +95,9 @@ class PackAsset(Record):
         default_factory=dict, description="Further files by role: pages of the atlas, the sheet model, exports."
     )
     exports: tuple[str, ...] = Field((), description="Formats that the manifest asked for.")
+    stand_in: str | None = Field(
+        None, description="Kind of provider that made it in place of the one that was asked first; null if none did."
+    )
     placement: Placement | None = Field(None, description="Where the trimmed picture lies in its canvas.")
     smooth: bool = Field(True, description="Whether engines should filter when they scale; false for pixel art.")
     over: Rival | None = Field(None, description="What it stands over, if two runs published it at once.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from assetmill.errors import UsageError
@@ -112,19 +112,6 @@ class PlanItem:
     def cost(self) -> Cost:
         """Money for this job."""
         return self.road.cost if self.road is not None else FREE_OF_CHARGE
-
-    def over_to(self, why: str) -> PlanItem:
-        """The same picture, for whoever takes over next.
-
-        Raises:
-            ValueError: nobody does.
-        """
-        if self.road is None or not self.fallbacks:
-            raise ValueError(f"nobody takes {self.label} over")
-        road, *rest = self.fallbacks
-        first = self.instead_of or self.road.endpoint.name
-        whys = "; ".join(part for part in (self.instead_why, why) if part)
-        return replace(self, road=road, fallbacks=tuple(rest), instead_of=first, instead_why=whys)
 
     @property
     def key(self) -> tuple[str, int]:

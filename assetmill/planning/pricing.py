@@ -130,17 +130,25 @@ def _sum(parts: Sequence[BatchEstimate]) -> BatchEstimate:
     paid = sum((part.paid_seconds for part in parts), NO_TIME)
     elapsed = Span(*(max(part.elapsed.parts[i] for part in parts) for i in range(3)))
     jobs, workers = sum(part.jobs for part in parts), sum(part.workers for part in parts)
+    cost = added([part.cost for part in parts])
     return replace(
-        longest, jobs=jobs, workers=workers, paid_seconds=paid, elapsed=elapsed, cost=_cost(parts), choices=()
+        longest,
+        jobs=jobs,
+        workers=workers,
+        paid_seconds=paid,
+        elapsed=elapsed,
+        cost=cost,
+        choices=(),
     )
 
 
-def _cost(parts: Sequence[BatchEstimate]) -> Cost:
+def added(costs: Sequence[Cost]) -> Cost:
+    """Sum of costs; a part of which one is unknown is unknown."""
+
     def together(amounts: Iterable[Decimal | None]) -> Decimal | None:
         listed = list(amounts)
         return None if None in listed else sum((one for one in listed if one is not None), Decimal(0))
 
-    costs = [part.cost for part in parts]
     return Cost(
         together(one.low for one in costs),
         together(one.estimate for one in costs),

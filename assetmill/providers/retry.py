@@ -25,6 +25,7 @@ from assetmill.errors import (
     NeverArrived,
     NotDelivered,
     OutcomeUnknown,
+    OutOfSight,
     QueueStalled,
     RequestRejected,
     RequestTooLarge,
@@ -113,6 +114,12 @@ RULES: Mapping[type[AttemptError], Rule] = {
         charged=Charge.NO,
         elsewhere=True,
         why="There is no such job, so nothing is paid twice.",
+    ),
+    OutOfSight: Rule(
+        again=0,
+        blames=Blame.NOBODY,
+        charged=Charge.PERHAPS,
+        why="Its job may still come back: it stays open, and whoever settles collects it.",
     ),
     Throttled: Rule(
         again=0,

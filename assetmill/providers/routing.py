@@ -105,7 +105,7 @@ def routes_for(settings: Settings, pack: Pack, wanted: str | None = None) -> Rou
     written, default = read_routes(settings.routes), settings.provider
     names = {name: pack.routing.chain(name) or written.get(name) or written.get(ALL_OTHERS) for name in _types(pack)}
     by_type = {name: chain(names[name] or (default,)) for name in names}
-    own = {asset.provider for asset in pack.assets if asset.enabled and asset.provider is not None}
+    own: set[str] = {asset.provider for asset in pack.assets if asset.enabled and asset.provider is not None}
     by_name = {name: chain((name,)) for name in sorted(own)}
     main = next(iter(by_type.values()), None) or chain((default,))
     return _checked(Routes(main[0], by_type, by_name))

@@ -100,7 +100,7 @@ def _shapes(names: list[str], layers: list[Image.Image]) -> Iterator[Quality]:
 def _torn(torn: Mapping[int, int], layers: int) -> Iterator[Quality]:
     for _, axis, names in _AXES:
         if axis in torn:
-            yield Quality(0.9, (f"{names} did not join in {torn[axis]} of {layers} layers: blended over in all",))
+            yield Quality(0.8, (f"{names} did not join in {torn[axis]} of {layers} layers: blended over in all",))
 
 
 def _together(layers: list[Image.Image], whole: Image.Image) -> Quality:

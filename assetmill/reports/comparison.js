@@ -30,9 +30,10 @@ function listed() {
 }
 
 function thumb(pair, place) {
-  const view = pair.shots[sideAt(pair, place)].views[0];
+  const views = pair.shots[sideAt(pair, place)].views;
+  const view = views.find((one) => one.hrefs.length === 1) ?? views[0];
   if (!view) return make("span", { className: "thumb" });
-  return make("img", { className: "thumb", src: view.hrefs.at(-1), alt: "", loading: "lazy", decoding: "async" });
+  return make("img", { className: "thumb", src: view.hrefs[0], alt: "", loading: "lazy", decoding: "async" });
 }
 
 function showList() {

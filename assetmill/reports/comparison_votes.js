@@ -80,7 +80,8 @@ class Ballots {
     } catch {
       throw new Error("The program that serves this page does not answer; the vote is not saved.");
     }
-    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? "The vote was refused.");
+    const told = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(told.error ?? "The vote was refused.");
   }
 
   // The file that `assetmill compare votes --import` reads.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from assetmill.batch.budget import Bounds, may_be_sent
+from assetmill.batch.budget import Bounds, RoadBounds, may_be_sent
 from assetmill.money import usd
 from assetmill.planning.estimate import TAIL
 from assetmill.planning.plan import Plan, State
@@ -26,7 +26,7 @@ def needs_approval(plan: Plan, limit: Decimal) -> str | None:
         plan: what would be sent.
         limit: the most that a submission may be estimated to cost without a word, US dollars.
     """
-    if not plan.endpoint.paid or not plan.may_pay:
+    if not plan.paid or not plan.may_pay:
         return None
     estimate, aside = expected_cost(plan)[1], set_aside(plan)
     if estimate is None:
@@ -40,8 +40,14 @@ def needs_approval(plan: Plan, limit: Decimal) -> str | None:
 
 def set_aside(plan: Plan) -> Decimal | None:
     """What the largest job of a plan has set aside while it is out; None where nobody knows the price, or none is."""
-    bounds = Bounds(plan.endpoint.usd_per_s, LONGEST_LIMIT_MS, tight=True, idle_ms=round(TAIL.high * 1000))
-    return bounds.largest(may_be_sent(plan)) if plan.endpoint.paid else None
+    if not plan.paid:
+        return None
+    idle_ms = round(TAIL.high * 1000)
+    bounds = RoadBounds({
+        one.url: Bounds(one.usd_per_s, LONGEST_LIMIT_MS, tight=True, idle_ms=idle_ms, by_units=one.by_units)
+        for one in plan.endpoints
+    })  # fmt: skip
+    return bounds.largest(may_be_sent(plan))
 
 
 def expected_cost(plan: Plan) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
@@ -66,7 +72,7 @@ def _sum(parts: Iterable[Decimal | None]) -> Decimal | None:
 
 def unasked_budget(plan: Plan, limit: Decimal) -> Decimal | None:
     """Budget of a run that nobody had to agree to: what it may become is bounded by what needs no approval."""
-    return limit if plan.endpoint.paid else None
+    return limit if plan.paid else None
 
 
 def why_not_amount(figures: Figures | None, amount_usd: Decimal | None) -> str:

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from assetmill.storage.base import MAX_PART_BYTES
 from assetmill.submissions.keys import SUFFIXES, plain
 
-Provider = Literal["draft", "runpod", "custom"]
+Provider = Literal["draft", "runpod", "custom", "scenario", "comfyui"]
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 PAGE_KINDS = ("errors.html", "errors.json", "plan.html", "result.html")
 """Endings of the pages beside a file; `<name>.errors.html` lies beside `<name>`."""

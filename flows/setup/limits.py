@@ -12,6 +12,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
+from assetmill.batch.providers import window_of
 from assetmill.batch.sharing import limit_name
 from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.endpoints import resolve_endpoint
@@ -28,8 +29,14 @@ def endpoints_of(settings: Settings, also: Sequence[str] = ()) -> list[Endpoint]
     Raises:
         UsageError, ProviderRefused: one of `also` is no endpoint, or has no key.
     """
-    ids = {"runpod": settings.runpod_endpoint_id, "custom": settings.runpod_custom_endpoint_id}
-    set_up = [name for name, id_ in ids.items() if id_ and settings.runpod_api_key]
+    key = settings.runpod_api_key
+    needs = {
+        "runpod": (settings.runpod_endpoint_id, key),
+        "custom": (settings.runpod_custom_endpoint_id, key),
+        "scenario": (settings.scenario_api_key, settings.scenario_secret),
+        "comfyui": (settings.comfyui_url,),
+    }
+    set_up = [name for name, needed in needs.items() if all(needed)]
     found = [resolve_endpoint(settings, name) for name in (*set_up, *also)]
     return list({limit_name(endpoint): endpoint for endpoint in found if endpoint.url}.values())
 
@@ -50,8 +57,7 @@ async def ensure_limits(
     """
     done = []
     for endpoint in endpoints:
-        slots = endpoint.max_workers * (1 + settings.queue_ahead)
-        done += await _ensure(client, limit_name(endpoint), slots, reset=reset)
+        done += await _ensure(client, limit_name(endpoint), window_of(endpoint, settings), reset=reset)
     return done
 
 

@@ -71,6 +71,46 @@ def test_an_opened_animation_runs_and_each_of_its_frames_is_its_cell(visit, pack
     assert gallery.complaints() == []
 
 
+PLANES = "planes => planes.map((plane) => parseFloat(plane.style.backgroundPositionX))"
+
+
+def test_layers_move_at_their_own_speeds_and_follow_the_hand(visit, pack, site):
+    gallery = visit(f"{site}/store/{pack.report['gallery']}#asset=sky-islands&view=parallax")
+    page = gallery.page
+    factors = [layer["scroll_factor"] for layer in pack.index["assets"]["sky-islands"]["layers"]]
+    page.click("#tools button")  # pause
+    before = page.locator(".plane").evaluate_all(PLANES)
+    box = page.locator(".world").bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 180, box["y"] + 100, steps=4)
+    page.mouse.up()
+    after = page.locator(".plane").evaluate_all(PLANES)
+    moved = [old - new for old, new in zip(before, after, strict=True)]
+    assert moved == pytest.approx([120 * factor / factors[-1] for factor in factors], abs=0.5)
+    page.focus("#tools [aria-label='Camera position']")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".plane").evaluate_all(PLANES) != after
+    assert "asset=sky-islands" in page.url, "arrow keys on the slider turn no page"
+    gallery.photograph("gallery-parallax")
+    assert gallery.complaints() == []
+
+
+def test_who_wants_less_motion_sees_layers_stand_still_until_they_play(browser, pack, site):
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto(f"{site}/store/{pack.report['gallery']}#asset=sky-islands&view=parallax")
+    page.wait_for_selector(".plane")
+    before = page.locator(".plane").evaluate_all(PLANES)
+    for _ in range(10):
+        page.evaluate(NEXT_FRAME)
+    assert page.locator(".plane").evaluate_all(PLANES) == before
+    page.click("#tools button")
+    for _ in range(10):
+        page.evaluate(NEXT_FRAME)
+    assert page.locator(".plane").evaluate_all(PLANES) != before
+    page.close()
+
+
 def premultiplied_rgba(answer) -> np.ndarray:
     """What a canvas hands out, as a screen has it."""
     pixels = np.frombuffer(base64.b64decode(answer["data"]), dtype=np.uint8).reshape(answer["h"], answer["w"], 4)

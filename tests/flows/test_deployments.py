@@ -31,7 +31,7 @@ from flows.setup.variables import AUTO_APPROVE, NIGHT_BUDGET, amount
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "prefect.yaml"
 SPECS = {spec.name: spec for spec in read_specs(FILE).deployments}
-ASKED_FOR = {"generate-batch": {"manifest"}, "submission": {"submission"}}
+ASKED_FOR = {"generate-batch": {"manifest"}, "compare": {"manifest", "providers"}, "submission": {"submission"}}
 """What whoever orders a run has to say; a schedule says nothing, so its flow may need nothing."""
 
 pytestmark = pytest.mark.timeout(600)
@@ -50,7 +50,7 @@ def wrong_with(spec: DeploymentSpec, parameters: dict[str, Any]) -> list[str]:
 def test_everything_that_is_to_run_is_deployed():
     assert set(SPECS) == {
         "generate-batch", "nightly", "settle-open", "ingest-submissions", "submission", "cost-report-weekly",
-        "cost-report-monthly",
+        "cost-report-monthly", "compare",
     }  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_the_parameters_of_a_deployment_and_of_its_schedules_fit_its_flow(spec):
     ("name", "parameters", "words"),
     (
         ("generate-batch", {"provdier": "draft"}, "provdier is no parameter"),
-        ("generate-batch", {"provider": "scenario"}, "'scenario' is not"),
+        ("generate-batch", {"provider": "nobody"}, "'nobody' is not"),
         ("generate-batch", {"budget_usd": "much"}, "'much' is not"),
         ("cost-report-weekly", {"period": "year"}, "'year' is not"),
     ),
@@ -413,4 +413,4 @@ def test_a_worker_in_any_folder_runs_with_that_folders_env_manifests_and_results
 
 def test_the_run_form_is_enforced_by_the_server(deployed):
     with pytest.raises(httpx.HTTPStatusError, match="409"):
-        deployed.start("generate-batch", manifest="a.yaml", provider="scenario")
+        deployed.start("generate-batch", manifest="a.yaml", provider="nobody")

@@ -279,7 +279,7 @@ def test_the_run_form_explains_each_field_and_bounds_what_can_be_bounded(monkeyp
     ]  # fmt: skip
     assert all(len(field["description"]) > 20 for field in fields.values())
     assert schema["required"] == ["manifest"]
-    assert fields["provider"]["anyOf"][0]["enum"] == ["draft", "runpod", "custom"]
+    assert fields["provider"]["anyOf"][0]["enum"] == ["draft", "runpod", "custom", "scenario", "comfyui"]
     assert fields["priority"]["enum"] == ["urgent", "normal", "backfill"]
     assert fields["budget_usd"]["anyOf"][0] == {"type": "number", "minimum": 0}
 

@@ -52,6 +52,8 @@ class ScenarioConfig:
         locked_models: of these, the ones that the plan lacks.
         projects: projects that calls may name; None for any.
         cancels: a job can be cancelled. Scenario says of nearly all kinds that they cannot.
+        lists_input: the listing of jobs tells what each was asked for, as `GET /jobs/{id}` does. Not documented.
+        listing_lag_s: a job shows in the listing only after so long. Ours.
         prices: what calls cost, in creative units.
         faults: what goes wrong.
         faults_by_prompt: prompts may ask for faults: `fault:failure`, `fault:remove-background/cool-down*2`.
@@ -75,6 +77,8 @@ class ScenarioConfig:
     locked_models: frozenset[str] = frozenset({"flux.1.1-pro-ultra"})
     projects: frozenset[str] | None = None
     cancels: bool = False
+    lists_input: bool = True
+    listing_lag_s: float = 0.0
     prices: Prices = field(default_factory=Prices)
     faults: tuple[Fault, ...] = ()
     faults_by_prompt: bool = False
@@ -88,7 +92,8 @@ class ScenarioConfig:
         if not 0 <= self.port <= 65_535:  # noqa: PLR2004 - TCP's own bound
             raise UsageError(f"port {self.port} cannot be", hint="0 takes a free one")
         stages = self.stages
-        if min(stages.queued_s, stages.warming_up_s, stages.in_progress_s, stages.finalizing_s) < 0:
+        waits = (stages.queued_s, stages.warming_up_s, stages.in_progress_s, stages.finalizing_s)
+        if min(*waits, self.url_lifetime_s, self.listing_lag_s) < 0:
             raise UsageError("a duration of the local Scenario is negative")
         check_reach(self.host, locked=self.api_key is not None, allow_remote=self.allow_remote)
 

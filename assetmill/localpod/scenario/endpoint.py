@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -200,8 +201,10 @@ class LocalScenario:
         return job
 
     async def _list_jobs(self, request: Request) -> Response:
-        asked = request.query_params
-        return reply(page("jobs", [wire.job_body(job) for job in chosen(self._works.all(), asked)], asked))
+        asked, config = request.query_params, self.config
+        shown = self._clock.now() - timedelta(seconds=config.listing_lag_s)
+        jobs = chosen((job for job in self._works.all() if job.created_at <= shown), asked)
+        return reply(page("jobs", [wire.job_body(job, with_input=config.lists_input) for job in jobs], asked))
 
     async def _list_models(self, request: Request) -> Response:
         asked = request.query_params

@@ -5,12 +5,13 @@ It joins orders, studio and shelf; none of them knows the others. Everything her
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from assetmill.clock import Clock
 from assetmill.localpod.scenario.models import Does
-from assetmill.localpod.scenario.orders import USUAL_SIDE, Order
+from assetmill.localpod.scenario.orders import USUAL_SIDE, USUAL_STRENGTH, Order
 from assetmill.localpod.scenario.painting import Drawing, Studio
 from assetmill.localpod.scenario.shelf import Asset, Shelf
 from assetmill.localpod.scenario.works import Job
@@ -56,7 +57,7 @@ class Maker:
         fields = order.fields
         source = self._source(order) if order.image is not None else None
         size = _size(order, has_source=source is not None)
-        strength = float(fields.get("strength", 1.0))
+        strength = float(fields.get("strength", USUAL_STRENGTH)) if source is not None else 1.0
         drawing = Drawing(order.prompt, seed, size, None if source is None else source.file, strength)
         kind = "img2img" if source is not None else "txt2img"
         metadata: dict[str, Any] = {"seed": str(seed), "prompt": order.prompt, "modelId": order.model}
@@ -94,7 +95,11 @@ class Maker:
 
 def _size(order: Order, *, has_source: bool) -> tuple[int, int] | None:
     """(width, height); None for that of the picture that it starts from."""
-    width, height = order.fields.get("width"), order.fields.get("height")
-    if has_source and width is None and height is None:
-        return None
-    return int(width or height or USUAL_SIDE), int(height or width or USUAL_SIDE)
+    width, height, ratio = (order.fields.get(name) for name in ("width", "height", "aspectRatio"))
+    if width or height:
+        return int(width or height), int(height or width)
+    across, _, down = str(ratio or "").partition(":")
+    if across.isdigit() and down.isdigit() and int(across) and int(down):
+        side = math.sqrt(int(across) / int(down))
+        return round(USUAL_SIDE * side / 8) * 8, round(USUAL_SIDE / side / 8) * 8
+    return None if has_source else (USUAL_SIDE, USUAL_SIDE)

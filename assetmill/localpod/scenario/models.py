@@ -27,7 +27,7 @@ class Input:
 
     Args:
         name: its name there.
-        type: its JSON type; `file` is the id of an asset or a data URL.
+        type: its JSON type; `file` is the id of an asset or a data URL, `file_array` a list of ids.
         required: it must be there.
         least: smallest number, or fewest characters.
         most: largest number, or most characters.
@@ -37,7 +37,7 @@ class Input:
     """
 
     name: str
-    type: Literal["string", "number", "boolean", "file"] = "string"
+    type: Literal["string", "number", "boolean", "file", "file_array"] = "string"
     required: bool = False
     least: float | None = None
     most: float | None = None
@@ -57,7 +57,7 @@ class Input:
             "step": self.step,
             "default": self.default,
             "allowedValues": list(self.allowed) or None,
-            "kind": "image" if self.type == "file" else None,
+            "kind": "image" if self.type.startswith("file") else None,
         }
         return told | {name: value for name, value in extras.items() if value is not None}
 
@@ -120,6 +120,15 @@ MODELS: Final = (
         ),
     ),
     Model(
+        "model_local-painter", "Painter", "custom", _PICTURES,
+        inputs=(
+            Input("prompt", required=True, least=1, most=4096),
+            Input("aspectRatio", allowed=("1:1", "16:9", "9:16", "4:3", "3:4"), default="1:1"),
+            Input("referenceImages", "file_array", most=4),
+            Input("seed", "number", least=0, most=2**32 - 1, step=1),
+        ),
+    ),
+    Model(
         "model_bria-remove-background", "Bria Remove Background", "custom", frozenset({Does.REMOVE_BACKGROUND}),
         inputs=(_IMAGE,),
     ),
@@ -144,4 +153,5 @@ MODELS: Final = (
     ),
 )  # fmt: skip
 """Guidance after Scenario's help pages; inputs of the tools after its pages about each model. The bounds of
-`layersCount` and `maxLayers`, and the whole of Retro Diffusion's inputs but the prompt, are ours."""
+`layersCount` and `maxLayers`, Retro Diffusion's inputs but the prompt, and the painter, which stands for models that
+take a ratio and reference pictures, are ours."""

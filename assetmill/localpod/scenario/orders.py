@@ -15,6 +15,7 @@ from assetmill.localpod.scenario.refusal import Refusal, bad_request, forbidden,
 
 _SIDE: Final = (64, 2048)  # px; Scenario's own bounds and step of classic models
 USUAL_SIDE: Final = 1024
+USUAL_STRENGTH: Final = 0.75
 USUAL_SAMPLES: Final = 4  # Scenario's own: a call that does not say how many makes four, and is charged for four
 
 _CLASSIC: Final = (
@@ -35,7 +36,7 @@ _CLASSIC: Final = (
 )
 _FROM_IMAGE: Final = (
     Input("image", "file", required=True),
-    Input("strength", "number", least=0.01, most=1, default=0.75),
+    Input("strength", "number", least=0.01, most=1, default=USUAL_STRENGTH),
 )
 _CUT_OUT: Final = (
     Input("image", "file", required=True),
@@ -83,7 +84,8 @@ class Order:
     @property
     def image(self) -> str | None:
         """Id of the picture that it starts from, or a data URL."""
-        return self.fields.get("image")
+        references = self.fields.get("referenceImages") or (None,)
+        return self.fields.get("image", references[0])
 
     @property
     def told(self) -> Mapping[str, Any]:
@@ -144,7 +146,7 @@ def read_custom(model_id: str, body: Any, models: Mapping[str, Model], locked: f
 
 def _meant(model: Model, fields: Mapping[str, Any]) -> Does:
     """What a custom model is asked for: one that takes words or a picture starts from a picture that is there."""
-    if Does.IMG2IMG in model.does and "image" in fields:
+    if Does.IMG2IMG in model.does and (fields.get("image") or fields.get("referenceImages")):
         return Does.IMG2IMG
     return next(does for does in Does if does in model.does)
 
@@ -195,7 +197,15 @@ def _problem(one: Input, value: Any) -> str | None:
         return None if isinstance(value, bool) else "must be a boolean"
     if one.type == "number":
         return _number_problem(one, value)
+    if one.type == "file_array":
+        return _files_problem(one, value)
     return _text_problem(one, value) if isinstance(value, str) else "must be a string"
+
+
+def _files_problem(one: Input, value: Any) -> str | None:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item.startswith("asset_") for item in value):
+        return "must be a list of asset ids"
+    return f"must have at most {one.most:g} of them" if one.most is not None and len(value) > one.most else None
 
 
 def _text_problem(one: Input, value: str) -> str | None:

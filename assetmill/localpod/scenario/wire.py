@@ -24,9 +24,9 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job_body(job: Job) -> dict[str, Any]:
-    """A job."""
-    metadata: dict[str, Any] = {"assetIds": list(job.asset_ids), "input": dict(job.input)}
+def job_body(job: Job, *, with_input: bool = True) -> dict[str, Any]:
+    """A job, with or without what it was asked for."""
+    metadata: dict[str, Any] = {"assetIds": list(job.asset_ids)} | ({"input": dict(job.input)} if with_input else {})
     if job.error is not None:
         metadata |= {"error": job.error, "hint": "Try again, or change the input"}
     return {

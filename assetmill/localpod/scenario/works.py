@@ -152,7 +152,7 @@ class Works:
             work: makes what it asks for, in a thread, and gives the ids of the assets.
             fields: further fields of the job.
         """
-        now = self._clock.now()
+        now = self._now()
         job = Job(
             f"job_{self._clock.new_id()[:22]}", job_type, call,
             history=[(Status.PENDING, now), (Status.QUEUED, now)], **fields,
@@ -228,7 +228,12 @@ class Works:
         self._step(job, status)
 
     def _step(self, job: Job, status: Status) -> None:
-        job.history.append((status, self._clock.now()))
+        job.history.append((status, self._now()))
+
+    def _now(self) -> datetime:
+        """To the millisecond: no finer than a job tells it, so that a listing after that moment leaves the job out."""
+        now = self._clock.now()
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     async def _wait(self, seconds: float) -> None:
         await self._clock.sleep(seconds) if seconds else await asyncio.sleep(0)

@@ -1,12 +1,12 @@
 """What a ComfyUI server can do, told from its own list of nodes: nothing is queued, and nothing is paid.
 
 GET /object_info holds every node that has loaded and every model file that its folders have. Files that a custom
-node fetches by itself at its first use (BiRefNet, Depth Anything) are in no list, so nobody can miss them here.
+node fetches by itself at its first use (BiRefNet, Depth Anything) are in no list; that is said and not judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -15,26 +15,14 @@ from assetmill.clock import Clock
 from assetmill.errors import NotDelivered
 from assetmill.providers.base import Ability
 from assetmill.providers.endpoint import Endpoint
+from assetmill.providers.lacks import Lack, ability_of, missing_node, other_fault, wrong_value
 from assetmill.workflows.contract import Contract
 from assetmill.workflows.library import Library, Workflow
 from assetmill.workflows.lint import Code, Finding
 from assetmill.workflows.live import fetch_object_info, lint_against
 
-FOLDERS: Mapping[str, str] = {
-    "CheckpointLoaderSimple": "checkpoints",
-    "UNETLoader": "diffusion_models",
-    "VAELoader": "vae",
-    "CLIPLoader": "text_encoders",
-    "DualCLIPLoader": "text_encoders",
-    "LoraLoader": "loras",
-    "LoraLoaderModelOnly": "loras",
-    "UpscaleModelLoader": "upscale_models",
-    "ControlNetLoader": "controlnet",
-}
-"""Loader -> folder below `models/` whose files it offers."""
-
-CUSTOM = "custom_nodes."
 AGAIN_S = 1.0
+NOT_OFFERED = frozenset({Code.MODEL_MISSING, Code.VALUE_NOT_ALLOWED})
 
 
 async def abilities(endpoint: Endpoint, clock: Clock, library: Library) -> tuple[Ability, ...]:
@@ -59,37 +47,32 @@ def judged(library: Library, object_info: Mapping[str, Any]) -> tuple[Ability, .
     """What a list of nodes means for each workflow."""
     findings = lint_against(library, object_info)
     return tuple(
-        _ability(workflow, [finding for finding in findings if finding.workflow == workflow.name], library.contract)
+        ability_of(
+            workflow,
+            [
+                _lack(workflow, finding, object_info, library.contract)
+                for finding in findings
+                if finding.workflow == workflow.name
+            ],
+        )
         for workflow in library
     )
 
 
-def _ability(workflow: Workflow, findings: Sequence[Finding], contract: Contract) -> Ability:
-    if not findings:
-        return Ability(workflow.name, able=True)
-    said = dict.fromkeys(_words(workflow, finding, contract) for finding in findings)
-    missing = dict.fromkeys(name for finding in findings if (name := _missing(workflow, finding)))
-    return Ability(workflow.name, able=False, why="; ".join(said), missing=tuple(missing))
-
-
-def _missing(workflow: Workflow, finding: Finding) -> str:
-    """Name of the node or model that is not there."""
+def _lack(workflow: Workflow, finding: Finding, object_info: Mapping[str, Any], contract: Contract) -> Lack:
+    node = workflow.graph.get(finding.node)
+    if node is None:
+        return other_fault("graph", "", finding.message, "")
+    kind, name = node["class_type"], finding.input
     if finding.code is Code.UNKNOWN_NODE:
-        return str(workflow.graph[finding.node]["class_type"])
-    if finding.code is Code.MODEL_MISSING:
-        return str(workflow.graph[finding.node]["inputs"].get(finding.input))
-    return ""
+        return missing_node(kind, contract)
+    if finding.code in NOT_OFFERED:
+        return wrong_value(kind, name, node["inputs"][name], _offered(object_info[kind]["input"], name), contract)
+    return other_fault(kind, name, finding.message, "")
 
 
-def _words(workflow: Workflow, finding: Finding, contract: Contract) -> str:
-    name = _missing(workflow, finding)
-    if finding.code is Code.UNKNOWN_NODE:
-        spec = contract.nodes.get(name)
-        custom = spec is not None and spec.module.startswith(CUSTOM)
-        pack = f" of the node pack {spec.module.removeprefix(CUSTOM)}" if spec and custom else " of ComfyUI itself"
-        return f"it has no node {name}{pack if spec else ''}"
-    if finding.code is Code.MODEL_MISSING:
-        folder = FOLDERS.get(workflow.graph[finding.node]["class_type"])
-        return f"it has no model {name}" + (f" in models/{folder}" if folder else "")
-    place = " ".join(part for part in (f"node {finding.node}" if finding.node else "", finding.input) if part)
-    return f"{place}: {finding.message}" if place else finding.message
+def _offered(inputs: Mapping[str, Any], name: str) -> Iterable[object]:
+    """The choices of an input, in both spellings: `[[...], {}]` and `["COMBO", {"options": [...]}]`."""
+    head, *rest = next(entries[name] for entries in inputs.values() if entries and name in entries)
+    options: object = head if isinstance(head, list) else (rest[0] if rest else {}).get("options")
+    return options if isinstance(options, list) else ()

@@ -53,16 +53,20 @@ class Jobs:
             return looked
         raise looked
 
-    async def look(self, job_id: str) -> Job | None:
+    async def look(self, job_id: str, *, now: bool = False) -> Job | None:
         """The job as it stands; None for one that is neither in the queue nor in the history.
 
         A job leaves the queue and enters the history in one step, so whoever looks in this order misses none; but
         the shared look may be older than the job.
 
+        Args:
+            job_id: the job.
+            now: a look of half a second ago will not do.
+
         Raises:
             NotDelivered, Throttled, ProviderRefused.
         """
-        for ask in (self.queue, self._api.queue):
+        for ask in (self._api.queue,) if now else (self.queue, self._api.queue):
             if (job := (await ask()).job(job_id)) is not None:
                 return job
             if (entry := await self._api.history(job_id)) is not None:

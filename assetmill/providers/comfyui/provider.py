@@ -171,7 +171,7 @@ class ComfyUIProvider(Provider):
         self._left_out[accepted.job_id] = accepted.left_out
         try:
             await self.cancel(accepted.job_id)
-            job = await self._jobs.look(accepted.job_id)
+            job = await self._jobs.look(accepted.job_id, now=True)
         except AttemptError:
             return
         if job is None or job.state is JobState.CANCELLED:

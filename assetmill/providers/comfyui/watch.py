@@ -17,12 +17,11 @@ from assetmill.providers.base import Job, JobState, Observer
 from assetmill.providers.comfyui.jobs import Jobs
 
 FIRST_POLL_S = 0.25
-SLOWEST_POLL_S = 2.0
+SLOWEST_POLL_S = 3.0
 GROWTH = 1.5
 JITTER = 0.2
 NOTICE_S = 60.0
-MISSING_TIMES = 2  # looks that see a job nowhere, before that is believed
-MISSING_S = 2.0  # and at least so far apart
+MISSING_S = 2.0  # a job that looks have seen nowhere for so long is not there
 UNREACHABLE_S = 600.0  # a server that starts again needs minutes at most, and what it had written is still there
 LONGEST_RETRY_AFTER_S = 60.0
 
@@ -46,15 +45,14 @@ class Patience:
     moved: float = field(init=False)
     answered: float = field(init=False)
     running_since: float | None = field(init=False, default=None)
-    missing_times: int = field(init=False, default=0)
-    missing_since: float = field(init=False, default=0.0)
+    missing_since: float | None = field(init=False, default=None)
     asked_s: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.since = self.moved = self.answered = self.clock.monotonic()
 
     def next_pause(self) -> float:
-        """Seconds until the next look: a quarter, growing to two, with 20 % jitter, or as long as a 429 asked."""
+        """Seconds until the next look: a quarter, growing to three, with 20 % jitter, or as long as a 429 asked."""
         pause, self.pause = self.pause, min(SLOWEST_POLL_S, self.pause * GROWTH)
         asked, self.asked_s = self.asked_s, 0.0
         return max(asked, pause * (1 + JITTER * (2 * self.clock.random.random() - 1)))
@@ -62,7 +60,7 @@ class Patience:
     def seen(self, job: Job) -> None:
         """An answer came."""
         self.answered = self.clock.monotonic()
-        self.missing_times = 0
+        self.missing_since = None
         if job.state is JobState.RUNNING and self.running_since is None:
             self.running_since = self.answered
             self.pause = FIRST_POLL_S
@@ -74,12 +72,11 @@ class Patience:
             self.ahead, self.moved = ahead, self.clock.monotonic()
 
     def missing(self) -> bool:
-        """The job was seen nowhere; whether that is to be believed."""
+        """The job was seen nowhere; whether that is to be believed, which one look alone never is."""
         self.answered = self.clock.monotonic()
-        if not self.missing_times:
+        if self.missing_since is None:
             self.missing_since = self.answered
-        self.missing_times += 1
-        return self.missing_times >= MISSING_TIMES and self.answered - self.missing_since >= MISSING_S
+        return self.answered - self.missing_since >= MISSING_S
 
     def unreachable(self, error: NotDelivered | Throttled, job_id: str) -> None:
         """No answer: bear it for ten minutes.
@@ -185,7 +182,7 @@ class Watcher:
         """
         await self.cancel(job_id)
         try:
-            job = await self.jobs.look(job_id)
+            job = await self.jobs.look(job_id, now=True)
         except AttemptError:
             job = None
         if job is not None and job.state is JobState.COMPLETED:

@@ -44,6 +44,7 @@ class RemoteJob:
         id: its id.
         state: where it stands.
         status: Scenario's own word for that.
+        type: what kind of job it is, in Scenario's words.
         assets: ids of what it made.
         error: why it failed, in words fit to be repeated.
         units: creative units that it is charged with; None as long as nobody says; 0 where they are refunded.
@@ -56,6 +57,7 @@ class RemoteJob:
     id: str
     state: JobState
     status: str = ""
+    type: str = ""
     assets: tuple[str, ...] = ()
     error: str = ""
     units: float | None = None
@@ -80,6 +82,7 @@ def read_job(value: Any) -> RemoteJob | None:
         id=job_id,
         state=state,
         status=raw,
+        type=one_line(value.get("jobType")),
         assets=_ids(metadata.get("assetIds")),
         error="; ".join(one_line(told) for told in (metadata.get("error"), metadata.get("hint")) if told),
         units=_charged(value.get("billing"), state),

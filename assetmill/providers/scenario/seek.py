@@ -30,11 +30,22 @@ GROWTH = 1.5
 MOST_PAGES = 20
 MOST_ASKED = 20
 
-TELLING = ("prompt", "seed", "image", "images", "referenceImages", "description")
+SUBJECTS = ("prompt", "image", "images", "referenceImages", "description")
+"""Fields that say what a call is about: a job that shows one which was not sent is another call's."""
+
+TELLING = (*SUBJECTS, "seed")
 """Fields that tell one request from another; a job that lacks one of those that were sent is in doubt."""
 
 BESIDE = ("width", "height", "aspectRatio", "strength", "modelId", "layersCount", "numLayers")
 """Fields that must not differ, where a job shows them."""
+
+
+NEVER_OURS = frozenset({
+    "assets-download", "canvas-export", "caption", "describe-style", "detection", "embed", "flux-model-training",
+    "generate-prompt", "mesh-preview-rendering", "model-download", "model-import", "model-training",
+    "musubi-model-training", "splat", "translate", "upload", "workflow",
+})  # fmt: skip
+"""Types of jobs that none of our paid calls makes; the list is the SDK's."""
 
 
 class Likeness(Enum):
@@ -115,7 +126,8 @@ class Seeker:
 
     async def _unknown(self, jobs: list[RemoteJob]) -> tuple[RemoteJob, ...]:
         """Those that no step has, with the input that the job itself shows where the list shows none."""
-        strange = [job for job in jobs if await self._book.attempt_of(job.id) is None]
+        able = [job for job in jobs if job.type not in NEVER_OURS]
+        strange = [job for job in able if await self._book.attempt_of(job.id) is None]
         hidden = {job.id for job in strange if job.input is None}
         asked = {job_id: await self._input(job_id) for job_id in sorted(hidden)[:MOST_ASKED]}
         return tuple(replace(job, input=asked.get(job.id)) if job.id in hidden else job for job in strange)
@@ -132,6 +144,8 @@ def likeness(sent: Mapping[str, Any], shown: Mapping[str, Any] | None) -> Likene
     if shown is None:
         return Likeness.DOUBT
     if any(name in shown and not _equal(sent[name], shown[name]) for name in (*TELLING, *BESIDE) if name in sent):
+        return Likeness.OTHER
+    if any(name in shown for name in SUBJECTS if name not in sent):
         return Likeness.OTHER
     return Likeness.SAME if all(name in shown for name in TELLING if name in sent) else Likeness.DOUBT
 

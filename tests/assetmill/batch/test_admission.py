@@ -359,18 +359,18 @@ async def test_what_will_never_be_sent_is_sent_home_also_while_there_is_no_slot(
 
 async def test_no_more_come_in_than_are_allowed_however_many_slots_are_free(gate):
     await gate.prove("a")
-    gate.admission.allow(0)
+    gate.admission.allowance.allow(0)
     await gate.come("a1", "a2", "a3")
     assert (gate.inside, gate.admission.wants) == ([], 0), "a slot is of no use to a run that may not spend"
-    gate.admission.allow(1)
+    gate.admission.allowance.allow(1)
     await settle()
     assert gate.inside == ["a1"]
     await gate.end("a1")
     assert gate.inside == ["a1"], "an end alone allows nobody"
-    gate.admission.allow(5)
+    gate.admission.allowance.allow(5)
     await settle()
     assert gate.inside == ["a1", "a2", "a3"], "as far as there are slots"
-    gate.admission.allow(None)
+    gate.admission.allowance.allow(None)
     await gate.come("a4")
     await gate.end("a2")
     assert gate.inside[-1] == "a4"
@@ -378,13 +378,13 @@ async def test_no_more_come_in_than_are_allowed_however_many_slots_are_free(gate
 
 async def test_it_is_known_how_many_were_let_in_and_are_not_in_the_books_yet(gate):
     await gate.prove("a")
-    assert gate.admission.undecided == 0
+    assert gate.admission.allowance.undecided == 0
     await gate.come("a1", "a2")
-    assert gate.admission.undecided == 2
+    assert gate.admission.allowance.undecided == 2
     gate.passes["a1"].intended()
     gate.passes["a1"].intended()
-    assert gate.admission.undecided == 1
+    assert gate.admission.allowance.undecided == 1
     gate.passes["a2"].close()
-    assert gate.admission.undecided == 0, "one that was refused"
+    assert gate.admission.allowance.undecided == 0, "one that was refused"
     gate.passes["a1"].close()
-    assert gate.admission.undecided == 0
+    assert gate.admission.allowance.undecided == 0

@@ -36,7 +36,7 @@ def standings(limit: str, spent: str = "0", reserved: str = "0") -> list[Standin
 
 
 def taking(item, seconds: float):
-    return replace(item, seconds=Span(0, seconds / 2, seconds))
+    return replace(item, road=replace(item.road, seconds=Span(0, seconds / 2, seconds)))
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,14 @@ from typing import Any
 import pytest
 
 from assetmill.batch.context import Batch
+from assetmill.batch.counters import _started_here
 from assetmill.batch.keeper import Keeper
 from assetmill.batch.keeping import keeping_slots
 from assetmill.batch.prepare import Priority, Request, plan_only
 from assetmill.batch.report import BatchReport
 from assetmill.batch.request import Try, build_request
 from assetmill.batch.run import Steps, run_batch
-from assetmill.batch.session import _started_here, open_batch, plan_batch
+from assetmill.batch.session import open_batch, plan_batch
 from assetmill.batch.sharing import limit_name
 from assetmill.batch.slots import LEASE_S, Limit, SlotsAwayError
 from assetmill.errors import UsageError

@@ -32,7 +32,8 @@ def test_an_endpoint_of_drafts_can_do_everything_and_is_forgotten_again(doctor, 
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     assert lines[0] == "draft (draft, draws placeholders)"
-    assert "  yes     background (from words), by background" in lines
+    [plain] = [line for line in lines if line.startswith("  yes     background (from words), background (from a ")]
+    assert plain.endswith("parallax (decompose)"), "what stands alike is told together"
     assert "  asked by 1 job that could not run, about $0.00" in lines
     assert lines[-1] == "draft: can do entity, background, title_hero, sheet, parallax"
     with Ledger.open(f"sqlite:///{tmp_path / 'out' / 'ledger.db'}") as ledger:

@@ -15,9 +15,10 @@ from assetmill.clock import Clock
 from assetmill.doctor import State, examine
 from assetmill.errors import BudgetExceeded
 from assetmill.ledger import Ledger
-from assetmill.localpod import Ending, Faults, PodConfig, running_pod
+from assetmill.localpod import Ending, Faults, Kind, PodConfig, Rule, running_pod
 from assetmill.localpod.comfyui import ComfyConfig, running_comfyui
 from assetmill.localpod.draft import render
+from assetmill.localpod.scenario import ScenarioConfig, running_scenario
 from assetmill.providers.endpoints import resolve_endpoint
 from assetmill.workflows import load_library
 
@@ -117,6 +118,35 @@ async def test_an_examination_that_is_interrupted_leaves_a_probe_that_settling_f
     assert [row["error_class"] for row in clinic.rows()] == ["validation_failed"]
 
 
+async def test_an_interruption_between_the_post_and_its_answer_loses_no_job_id(clinic):
+    begun = threading.Event()
+
+    def noted(job_input: Any) -> Any:
+        begun.set()
+        return render(job_input)
+
+    slow = Faults((Rule(Kind.SLOW_TRICKLE, operation="run", size_bytes=1, seconds=0.02),))
+    async with clinic.pod(worker=noted, faults=slow) as pod:
+        examining = asyncio.create_task(clinic.examine(pod))
+        await asyncio.to_thread(begun.wait, 30)
+        examining.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await examining
+        with Ledger.open(clinic.settings.ledger_url) as ledger:
+            assert [one.job_id for one in ledger.open_attempts()] == [pod.executions()[0].job_id]
+
+
+async def test_a_probe_whose_answer_is_lost_is_told_and_found_again_by_settling(clinic):
+    async with clinic.pod(faults=Faults((Rule(Kind.LOST_ANSWER, times=1),))) as pod:
+        found = await clinic.examine(pod)
+        assert (found.exit_code, found.abilities) == (1, ())
+        assert "no answer came" in found.checks[-1].words
+        assert "`assetmill settle` finds it" in found.checks[-1].hint
+        done = await settle_everything(clinic.settings, Clock(), wait=True)
+        assert (done.settled, done.remaining) == (1, {})
+        assert [row["job_id"] for row in clinic.rows()] == [pod.executions()[0].job_id]
+
+
 async def test_a_probe_keeps_to_the_budget_of_the_month(clinic, settings_with):
     clinic.settings = settings_with(ASSETMILL_MONTH_BUDGET_USD="0.0001", ASSETMILL_GPU_POOL="ADA_24")
     async with clinic.pod() as pod:
@@ -204,3 +234,28 @@ async def test_a_comfyui_server_shows_its_nodes_so_that_no_job_is_needed(clinic)
 async def test_a_comfyui_server_that_is_not_there_is_told(clinic):
     found = await examine(clinic.settings, resolve_endpoint(clinic.settings, "comfyui+http://127.0.0.1:9"), Clock())
     assert (found.exit_code, found.refused, found.checks[0].state) == (1, False, State.BAD)
+
+
+async def test_scenario_tells_by_dry_runs_what_a_pipeline_can_do_and_what_it_costs(clinic, settings_with):
+    clinic.settings = settings_with(SCENARIO_API_KEY="a-key-of-ours", SCENARIO_SECRET_API_KEY="a-secret-of-ours")
+    async with running_scenario(ScenarioConfig(api_key="a-key-of-ours", secret="a-secret-of-ours"), Clock()) as server:
+        found = await examine(clinic.settings, resolve_endpoint(clinic.settings, f"scenario+{server.url}"), Clock())
+    ways = {way.name: way for way in found.ways}
+    assert ways["entity"].able is True
+    assert (ways["parallax (depth)"].able, ways["parallax (depth)"].workflow) == (False, None)
+    assert {one.able for one in found.abilities} == {True}
+    assert all(one.units for one in found.abilities)
+    assert (found.exit_code, found.jobs, clinic.rows()) == (0, 0, []), "what no pipeline makes is no fault of it"
+    with Ledger.open(clinic.settings.ledger_url) as ledger:
+        assert len(ledger.abilities.read(f"scenario+{server.url}")) == len(found.abilities)
+
+
+async def test_scenario_that_refuses_the_keys_ends_with_4_and_one_that_is_away_with_1(clinic, settings_with):
+    clinic.settings = settings_with(SCENARIO_API_KEY="a-key-of-ours", SCENARIO_SECRET_API_KEY="another-secret")
+    async with running_scenario(ScenarioConfig(api_key="a-key-of-ours", secret="a-secret-of-ours"), Clock()) as server:
+        address = f"scenario+{server.url}"
+        refused = await examine(clinic.settings, resolve_endpoint(clinic.settings, address), Clock())
+    assert (refused.exit_code, refused.abilities) == (4, ())
+    away = await examine(clinic.settings, resolve_endpoint(clinic.settings, address), Clock())
+    assert (away.exit_code, away.checks[0].state) == (1, State.BAD)
+    assert "another-secret" not in json.dumps([refused.as_json(), away.as_json()])

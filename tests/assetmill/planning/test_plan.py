@@ -153,11 +153,6 @@ def test_a_road_that_does_not_exist_is_blocked_with_its_reason(pack_of):
     assert "parallax-by-hand" in item.reason
 
 
-def test_another_provider_is_blocked_never_replaced(pack_of):
-    made = plan(pack_of(ASSETS.replace("prompt: a sky", "prompt: a sky, provider: scenario")))
-    assert by_id(made)["sky"].state is State.BLOCKED
-
-
 def test_an_open_attempt_is_open_and_not_paid_again(pack_of):
     first = plan(pack_of())
     made = by_id(first)["sky"].made

@@ -57,7 +57,7 @@ def test_a_price_that_nobody_gave_is_unknown_and_counts_as_paid(settings):
         ("runpod", ProviderRefused, "RUNPOD_COMFYUI_ENDPOINT_ID"),
         ("custom", ProviderRefused, "RUNPOD_COMFYUI_CUSTOM_ENDPOINT_ID"),
         ("abcdefghij1234", ProviderRefused, "RUNPOD_API_KEY"),
-        ("scenario", UsageError, "not available"),
+        ("scenario", ProviderRefused, "SCENARIO_API_KEY"),
         ("darft", UsageError, "did you mean 'draft'"),
         ("http://example.invalid/v2/x", UsageError, "https"),
         ("ftp://127.0.0.1/v2/x", UsageError, "no endpoint address"),

@@ -77,6 +77,7 @@ def test_both_spellings_of_a_choice_tell_what_there_is():
     (
         "Workflow validation failed:\n• Node 4 (errors): [{'type': 'value_not_in_list', 'mess",
         "Workflow validation failed:\n• Node 4 (errors): [open('x')]",
+        "Workflow validation failed:\n• Node 4 (errors): [{'type': 'x'}]\n• Node 5 (errors): [{'type': 'x'",
         "Workflow validation failed:\n• Node 4 (class_type): SaveImage",
         "Prompt has no outputs. Raw response: " + json.dumps({"error": {"type": "prompt_no_outputs"}}),
         "Cannot execute because node X does not exist.. Raw response: {",

@@ -223,7 +223,8 @@ def row_of(kind: type[AttemptError], rule: Rule) -> list[str]:
     unknown = kind is OutcomeUnknown
     again = f"{rule.again} (`ASSETMILL_RESEND_UNKNOWN`)" if unknown else str(rule.again)
     change = "prefix and seed" if rule.new_seed else "prefix" if rule.again else "-"
-    return [f"`{kind.__name__}`", f"`{kind.code}`", rule.charged, again, change, rule.blames, rule.why]
+    elsewhere = "yes" if rule.elsewhere else "no"
+    return [f"`{kind.__name__}`", f"`{kind.code}`", rule.charged, again, change, rule.blames, elsewhere, rule.why]
 
 
 def test_the_page_shows_the_table_as_it_is():

@@ -205,6 +205,8 @@ def test_an_animated_sheet_gets_a_canvas_and_a_parallax_all_its_layers() -> None
     assert len(parsed.having("canvas", **{"class": "mini"})) == 1
     layered = Page(render_gallery(page(mixed().items[2])))
     assert [picture["src"] for picture in layered.having("img")] == [PIXEL, PIXEL]
+    scenes = [thumb for thumb in parsed.having("div", **{"class": "thumb"}) if "scene" in (thumb["class"] or "")]
+    assert len(scenes) == 1, "only layers move against each other"
 
 
 def test_small_art_keeps_its_pixel_edges_and_large_art_does_not() -> None:

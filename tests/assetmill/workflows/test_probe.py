@@ -133,6 +133,8 @@ def test_a_workflow_whose_outputs_are_not_all_reported_is_not_covered(library):
         for key, name in outputs.items()
         if name == "entity"
     }
+    half = next(key for key, place in question.places.items() if place.workflow == "background" and not place.output)
+    told[half] = (NodeError("value_not_in_list", input="ckpt_name"),)
     assert set(faults_in(question, Refusal(errors=told), library.contract)) == {"entity"}
 
 

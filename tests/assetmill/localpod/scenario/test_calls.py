@@ -15,38 +15,35 @@ LOCKED = ScenarioConfig(api_key="key-of-a-test", secret="secret-of-a-test", proj
 WORDS = {"modelId": "flux.1-dev", "prompt": "a hill", "numSamples": 1, "width": 64, "height": 64}
 
 
-@pytest.mark.parametrize(
-    ("call", "body", "field", "said"),
-    [
-        ("txt2img", {"prompt": None}, "prompt", "is required"),
-        ("txt2img", {"promt": "a hill"}, "promt", "is not allowed"),
-        ("txt2img", {"width": 70}, "width", "must be a multiple of 8"),
-        ("txt2img", {"width": 4096}, "width", "must be at most 2048"),
-        ("txt2img", {"guidance": 10.5}, "guidance", "must be 0 to 10 for flux.1-dev"),
-        ("txt2img", {"modelId": "flux.1-pro", "guidance": 1}, "guidance", "must be 2 to 5 for flux.1-pro"),
-        ("txt2img", {"seed": 5}, "seed", "must be a string"),
-        ("txt2img", {"seed": "five"}, "seed", "must be a whole number, as text"),
-        ("txt2img", {"numSamples": "1"}, "numSamples", "must be a number"),
-        ("txt2img", {"hideResults": "yes"}, "hideResults", "must be a boolean"),
-        ("txt2img", {"modelId": "model_bria-remove-background"}, "modelId", "is no model for txt2img"),
-        ("img2img", {}, "image", "is required"),
-        ("img2img", {"image": "asset_x", "strength": 0}, "strength", "must be at least 0.01"),
-        ("custom/model_qwen-image-layered", {"image": "x", "layersCount": 11}, "layersCount", "must be at most 10"),
-    ],
+WRONG_FIELDS = (
+    ("txt2img", {"prompt": None}, "prompt", "is required"),
+    ("txt2img", {"promt": "a hill"}, "promt", "is not allowed"),
+    ("txt2img", {"width": 70}, "width", "must be a multiple of 8"),
+    ("txt2img", {"width": 4096}, "width", "must be at most 2048"),
+    ("txt2img", {"guidance": 10.5}, "guidance", "must be 0 to 10 for flux.1-dev"),
+    ("txt2img", {"modelId": "flux.1-pro", "guidance": 1}, "guidance", "must be 2 to 5 for flux.1-pro"),
+    ("txt2img", {"seed": 5}, "seed", "must be a string"),
+    ("txt2img", {"seed": "five"}, "seed", "must be a whole number, as text"),
+    ("txt2img", {"numSamples": "1"}, "numSamples", "must be a number"),
+    ("txt2img", {"hideResults": "yes"}, "hideResults", "must be a boolean"),
+    ("txt2img", {"modelId": "model_bria-remove-background"}, "modelId", "is no model for txt2img"),
+    ("img2img", {}, "image", "is required"),
+    ("img2img", {"image": "asset_x", "strength": 0}, "strength", "must be at least 0.01"),
+    ("custom/model_qwen-image-layered", {"image": "x", "layersCount": 11}, "layersCount", "must be at most 10"),
 )
-async def test_a_wrong_field_is_named(open_scenario, call, body, field, said):
-    whole = body if call.startswith("custom") else {**WORDS, **body}
+
+
+async def test_a_wrong_field_is_named(open_scenario):
     async with open_scenario() as caller:
-        answer = await caller.post(f"/generate/{call}", whole)
+        for call, body, field, said in WRONG_FIELDS:
+            answer = await caller.post(f"/generate/{call}", body if call.startswith("custom") else WORDS | body)
+            told = answer.json()
+            assert (answer.status_code, told["infos"][field]) == (400, said), (call, body)
+            assert told["trace_id"].startswith("tr_")
         assert caller.server.jobs() == ()
-    assert answer.status_code == 400
-    told = answer.json()
-    assert told["infos"][field] == said
-    assert field in told["reason"] or said in told["reason"] or "cannot be used" in told["reason"]
-    assert told["trace_id"].startswith("tr_")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'"text"'])
+@pytest.mark.parametrize("body", (b"{", b"[]", b'"text"'))
 async def test_a_body_that_is_no_object_is_refused(open_scenario, body):
     async with open_scenario() as caller:
         answer = await caller.api.post("/generate/txt2img", content=body)
@@ -55,13 +52,13 @@ async def test_a_body_that_is_no_object_is_refused(open_scenario, body):
 
 @pytest.mark.parametrize(
     ("call", "body", "status"),
-    [
+    (
         ("txt2img", WORDS | {"modelId": "flux.9"}, 404),
         ("custom/model_none", {}, 404),
         ("remove-background", {"image": "asset_none"}, 404),
         ("txt2img", WORDS | {"modelId": "flux.1.1-pro-ultra"}, 403),
         ("custom/flux.1-dev", WORDS, 400),
-    ],
+    ),
 )
 async def test_what_there_is_not_or_the_plan_lacks_is_refused(open_scenario, call, body, status):
     async with open_scenario() as caller:
@@ -119,7 +116,7 @@ async def test_a_body_that_the_gateway_does_not_take_is_refused(open_scenario):
     assert (answer.status_code, answer.json()) == (413, {"message": "Request Too Long"})
 
 
-@pytest.mark.parametrize("cancels", [False, True])
+@pytest.mark.parametrize("cancels", (False, True))
 async def test_a_job_can_be_cancelled_only_where_its_kind_can_and_is_then_paid_back(open_scenario, cancels):
     async with open_scenario(ScenarioConfig(cancels=cancels)) as caller:
         caller.server.hold()
@@ -156,10 +153,10 @@ async def test_what_there_is_no_route_for_is_404(open_scenario):
 
 @pytest.mark.parametrize(
     "wrong",
-    [
+    (
         {"api_key": "a"}, {"painters": 0}, {"parallel": 0}, {"port": 70_000}, {"host": "0.0.0.0"},  # noqa: S104  refused
         {"host": "0.0.0.0", "allow_remote": True},  # noqa: S104  refused too: it has no key
-    ],
+    ),
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(UsageError):

@@ -85,11 +85,11 @@ async def test_the_background_of_a_picture_from_elsewhere_goes_by_its_border(ope
 
 @pytest.mark.parametrize(
     ("fields", "form", "corner"),
-    [
+    (
         ({"format": "jpg"}, "JPEG", (255, 255, 255)),
         ({"format": "webp"}, "WEBP", None),
         ({"backgroundColor": "#ff0000"}, "PNG", (255, 0, 0)),
-    ],
+    ),
 )
 async def test_a_cut_out_comes_in_the_format_and_on_the_ground_that_is_asked_for(
     open_scenario, guide, fields, form, corner
@@ -140,7 +140,21 @@ async def test_a_custom_model_takes_its_own_fields_and_starts_from_a_picture_whe
     assert words["jobType"] == "custom"
 
 
-@pytest.mark.parametrize("placeholders", [True, False])
+async def test_a_model_may_take_a_ratio_and_reference_pictures_instead_of_a_size_and_a_picture(open_scenario, guide):
+    async with open_scenario() as caller:
+        reference = await caller.uploaded(guide)
+        job = await caller.made(
+            "custom/model_local-painter",
+            {"prompt": SPRITE, "aspectRatio": "16:9", "referenceImages": [reference], "seed": 1},
+        )
+        asset = await caller.asset(job["metadata"]["assetIds"][0])
+        wrong = await caller.post("/generate/custom/model_local-painter", {"prompt": "a", "referenceImages": "asset_x"})
+    assert (asset["properties"]["width"], asset["properties"]["height"]) == (1368, 768)
+    assert (asset["metadata"]["type"], asset["metadata"]["parentId"]) == ("img2img", reference)
+    assert wrong.json()["infos"] == {"referenceImages": "must be a list of asset ids"}
+
+
+@pytest.mark.parametrize("placeholders", (True, False))
 async def test_placeholders_say_what_they_are_in_address_asset_and_file(open_scenario, guide, placeholders):
     async with open_scenario(ScenarioConfig(placeholders=placeholders)) as caller:
         drawn = (await caller.made("img2img", redraw(await caller.uploaded(guide))))["metadata"]["assetIds"][0]

@@ -20,7 +20,7 @@ from assetmill.providers.comfyui.api import ComfyApi
 ATTEMPT = "0123456789abcdef0123456789abcdef"
 JOB = "01234567-89ab-cdef-0123-456789abcdef"
 Requests = Callable[..., JobRequest]
-EMPTY = {"queue_running": [], "queue_pending": []}
+EMPTY: dict[str, Any] = {"queue_running": [], "queue_pending": []}
 
 
 async def lose(comfy: Comfy, provider: ComfyUIProvider, request: JobRequest, kind: Kind) -> None:

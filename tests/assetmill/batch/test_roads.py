@@ -1,0 +1,176 @@
+"""Several endpoints in one run: who is asked, who takes over, and what the books, the pack and the report say of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from assetmill.batch.admission import Pass
+from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.prepare import Request, plan_only
+from assetmill.batch.run import Steps
+from assetmill.clock import Clock
+from assetmill.errors import ProviderAway
+from assetmill.ledger import Ledger
+from assetmill.planning.plan import PlanItem, State
+
+BROKEN = {"error": "Job processing failed", "details": ["CUDA error: device-side assert triggered"]}
+LONG_S = 300
+
+
+def impatient_clock() -> Clock:
+    """Short naps are over at once, and the rest of an endpoint never is."""
+    passed = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        if seconds > LONG_S:
+            await asyncio.get_running_loop().create_future()
+        passed[0] += seconds
+        await asyncio.sleep(0)
+
+    return Clock(monotonic=lambda: passed[0], sleep=sleep)
+
+
+@pytest.fixture
+async def pair(studio, tools) -> AsyncIterator[tuple]:
+    """A studio whose own endpoint comes first, and a second one that takes over."""
+    async with tools.open_studio(studio.folder, studio.settings) as second:
+        studio.clock = impatient_clock()
+        studio.endpoint = f"{studio.pod.url},{second.pod.url}"
+        yield studio, second
+
+
+def netloc(studio) -> str:
+    return studio.pod.url.split("/")[2]
+
+
+def made_by(studio) -> dict[str, str]:
+    return {row["asset_id"]: row["endpoint"] for row in studio.rows() if row["status"] == "kept"}
+
+
+async def test_the_first_of_a_chain_makes_everything_as_long_as_it_can(pair):
+    first, second = pair
+    report = await first.run()
+    assert (report.exit_code, report.generated) == (0, 3)
+    assert second.artist.executed == []
+    assert {row["instead_of"] for row in first.rows()} == {None}
+
+
+async def test_where_every_job_fails_the_next_takes_over_and_each_row_says_in_whose_place(pair):
+    first, second = pair
+    first.artist.before = lambda _job: (_ for _ in ()).throw(RuntimeError("CUDA error: out of memory"))
+    report = await first.run()
+    assert (report.exit_code, report.generated, report.stopped) == (0, 3, None)
+    kept = [row for row in first.rows() if row["status"] == "kept"]
+    assert {row["instead_of"] for row in kept} == {f"draft@{netloc(first)}"}
+    assert all("CUDA" in row["instead_why"] for row in kept)
+    assert set(made_by(first).values()) == {f"draft@{netloc(second)}"}
+
+
+async def test_an_endpoint_that_is_out_of_reach_is_left_alone_by_later_runs_until_it_has_rested(pair, make_settings):
+    first, second = pair
+    dead = first.pod.url.replace(netloc(first), "127.0.0.1:9")
+    first.endpoint = f"{dead},{second.pod.url}"
+    first.settings = make_settings(ASSETMILL_PROVIDER_REST_S="3600")
+    report = await first.run()
+    assert (report.exit_code, report.generated) == (0, 3)
+    with Ledger.open(first.settings.ledger_url) as ledger:
+        [outage] = ledger.outages.at(first.clock.now()).values()
+    assert outage.endpoint_url == dead
+    plan = plan_only(first.settings, Request(first.write(FOURTH), first.endpoint))
+    item = next(item for item in plan.items if item.asset.id == "tree")
+    assert (item.state, item.road.endpoint.url) == (State.NEW, second.pod.url)
+    assert item.instead_of == "draft@127.0.0.1:9"
+    assert "left alone until" in item.instead_why
+
+
+FOURTH = "  - {id: tree, type: entity, prompt: a tree, silhouette: {canvas: 64x64}}\n"
+
+
+async def test_without_anybody_to_take_over_the_run_stops_and_the_next_one_goes_on(studio):
+    studio.clock = impatient_clock()
+    alive = studio.pod.url
+    studio.endpoint = alive.replace(netloc(studio), "127.0.0.1:9")
+    report = await studio.run()
+    assert (report.exit_code, report.generated) == (4, 0)
+    assert "cannot be reached" in report.stopped
+    studio.endpoint = alive
+    report = await studio.run()
+    assert (report.exit_code, report.generated) == (0, 3)
+
+
+async def test_a_fault_of_the_asset_itself_is_nobody_elses(pair):
+    first, second = pair
+    first.artist.answers["a slime"] = lambda _graph: {
+        "error": "Job processing failed",
+        "details": ["Workflow execution error: Node Type: KSampler, Node ID: 17, Message: negative dimension"],
+    }
+    report = await first.run()
+    assert [line.asset for line in report.failures] == ["slime"]
+    assert second.artist.executed == []
+
+
+async def test_a_workflow_that_one_cannot_run_is_made_by_the_other_and_the_rest_stays(pair):
+    first, second = pair
+    words = "Workflow validation failed:\n• Node 20 (errors): missing"
+    first.artist.answers["a sky"] = lambda _graph: {"error": words}
+    report = await first.run()
+    assert (report.exit_code, report.generated) == (0, 3)
+    assert made_by(first) == {
+        "slime": f"draft@{netloc(first)}",
+        "crate": f"draft@{netloc(first)}",
+        "sky": f"draft@{netloc(second)}",
+    }
+
+
+async def test_what_is_drawn_from_a_picture_that_another_made_is_not_paid_for_again(pair):
+    first, _ = pair
+    first.artist.answers["a frog"] = lambda _graph: {"error": "Workflow validation failed: node 20"}
+    assets = (
+        "  - {id: frog, type: entity, prompt: a frog, silhouette: {canvas: 64x64}}\n"
+        "  - {id: hat, type: entity, prompt: a hat on it, references: [frog], silhouette: {canvas: 64x64}}\n"
+    )
+    report = await first.run(assets)
+    assert (report.exit_code, report.generated) == (0, 2)
+    again = plan_only(first.settings, Request(first.write(assets), first.endpoint))
+    assert {item.state for item in again.items} == {State.CACHED}
+
+
+class AwayAtFirst(Steps):
+    """The endpoint that is asked first is out of reach when the first picture is to be sent there."""
+
+    def __init__(self) -> None:
+        self.away = True
+
+    async def generate(self, batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
+        if self.away:
+            self.away = False
+            raise ProviderAway("it is out of reach")
+        return await super().generate(batch, item, entry)
+
+
+@pytest.mark.parametrize(("rest_s", "sooner"), (("0", True), ("3600", False)))
+async def test_an_endpoint_that_has_rested_is_asked_again_in_the_same_run(pair, make_settings, rest_s, sooner):
+    first, second = pair
+    first.settings = make_settings(ASSETMILL_PROVIDER_REST_S=rest_s)
+    report = await first.run(steps=AwayAtFirst())
+    assert (report.exit_code, report.generated) == (0, 3)
+    assert sooner or f"draft@{netloc(second)}" in made_by(first).values()
+    with Ledger.open(first.settings.ledger_url) as ledger:
+        assert bool(ledger.outages.at(datetime.now(UTC))) is not sooner
+
+
+async def test_report_and_pack_name_who_made_what(pair):
+    first, _ = pair
+    first.artist.answers["a sky"] = lambda _graph: {"error": "Workflow validation failed: node 20"}
+    report = await first.run()
+    [line] = report.taken_over
+    assert (line.asset, line.by) == ("sky", "draft@" + first.endpoint.split("/")[-3])
+    assert "Workflow validation failed" in line.why
+    index = json.loads((first.settings.home / "store" / report.index).read_text())
+    assert index["assets"]["sky"]["stand_in"] == "draft"
+    assert "stand_in" not in index["assets"]["slime"] or index["assets"]["slime"]["stand_in"] is None
