@@ -99,7 +99,8 @@ def run(
         print_json(compared.model_dump(mode="json"))
     else:
         _print(compared)
-    if serve:
+    in_folder = compared.store.startswith("file:")
+    if serve or (open_page and not in_folder):  # a browser gets pictures of another store from us only
         _serve(settings, compared.game, compared.id, 0, open_page=open_page)
     elif open_page:
         from assetmill.batch.places import place

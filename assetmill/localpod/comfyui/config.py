@@ -27,9 +27,10 @@ class ComfyConfig:
         restart_s: how long it is away when it crashes; ComfyUI itself needs seconds to import what it needs.
         version: what `system_stats` says.
         lacks: node classes and model files that it is to be without.
-        takes_ids: a prompt may bring its own id; without, the server gives one (before mid-2025).
-        jobs_api: `api/jobs/{id}/cancel` is there (since 2026).
-        aimed_interrupts: `interrupt` takes the id of the prompt that it is for; without, it hits whatever runs.
+        takes_ids: a prompt may bring its own id; without, the server gives one (before July 2025).
+        jobs_api: `api/jobs/{id}/cancel` is there, as on newer servers.
+        aimed_interrupts: `interrupt` takes the id of the prompt that it is for; without, it hits whatever runs (before
+            September 2025).
         most_history: entries that the history holds; the oldest goes when it is full.
         most_body_bytes: largest body, ComfyUI's --max-upload-size.
         most_kept_bytes: pictures are kept in memory, up to this; the oldest go first.

@@ -95,10 +95,10 @@ class Maker:
 
 def _size(order: Order, *, has_source: bool) -> tuple[int, int] | None:
     """(width, height); None for that of the picture that it starts from."""
-    width, height, ratio = (order.fields.get(name) for name in ("width", "height", "aspectRatio"))
+    width, height = (int(order.fields.get(name, 0)) for name in ("width", "height"))
     if width or height:
-        return int(width or height), int(height or width)
-    across, _, down = str(ratio or "").partition(":")
+        return width or height, height or width
+    across, _, down = str(order.fields.get("aspectRatio", "")).partition(":")
     if across.isdigit() and down.isdigit() and int(across) and int(down):
         side = math.sqrt(int(across) / int(down))
         return round(USUAL_SIDE * side / 8) * 8, round(USUAL_SIDE / side / 8) * 8

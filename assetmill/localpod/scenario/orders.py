@@ -85,7 +85,8 @@ class Order:
     def image(self) -> str | None:
         """Id of the picture that it starts from, or a data URL."""
         references = self.fields.get("referenceImages") or (None,)
-        return self.fields.get("image", references[0])
+        image = self.fields.get("image", references[0])
+        return None if image is None else str(image)
 
     @property
     def told(self) -> Mapping[str, Any]:

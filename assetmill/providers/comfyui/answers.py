@@ -1,8 +1,8 @@
 """What a ComfyUI server says, read without trust: its queue, its history, and why it refuses a graph.
 
 Whatever JSON an answer holds, it becomes a value here. Words of a refusal name every node and what is wrong with it;
-values of the request that they repeat are shortened. No network. Shapes: ComfyUI's server.py and execution.py,
-0.3.64 and later.
+values of the request that they repeat are shortened. No network. Shapes: ComfyUI's server.py and execution.py
+of 2025 and 2026.
 """
 
 from __future__ import annotations

@@ -181,8 +181,10 @@ class ComfyApi:
         self._done(await self._post("queue", {"delete": [job_id]}))
 
     async def interrupt(self, job_id: str) -> None:
-        """POST /interrupt: end a job that runs. An older server ends whatever runs. Raises as `drop`."""
-        self._done(await self._post("interrupt", {"prompt_id": job_id}))
+        """POST /interrupt: end a job that runs; before September 2025 a server ends whatever runs. Raises as `drop`."""
+        response = await self._post("interrupt", {"prompt_id": job_id})
+        if response.status_code != HTTPStatus.NOT_FOUND:  # it runs no more
+            self._done(response)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
         try:

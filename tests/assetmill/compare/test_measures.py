@@ -82,7 +82,12 @@ def test_a_guide_that_was_only_cut_out_leaks_and_another_colour_does_not():
     repainted = Image.new("RGBA", painted.size, "#b03090")
     repainted.putalpha(mask)
     assert figures_of(SLIME, repainted, guided=True).guide_leak == pytest.approx(0, abs=0.01)
-    assert guide_leak(Image.new("RGBA", (256, 256)), painted, np.asarray(mask) >= 128) == 0
+    inside = np.asarray(mask) >= 128
+    assert guide_leak(Image.new("RGBA", (256, 256)), painted, inside) == 0
+    half = painted.convert("RGBA")
+    half.putalpha(0)  # the guide's colours are there still, and nobody sees them
+    half.paste("#b03090", (0, 0, 128, 256))
+    assert guide_leak(half, painted, inside) == 0
 
 
 def test_a_cut_out_has_the_figures_of_one_and_an_opaque_picture_has_not():

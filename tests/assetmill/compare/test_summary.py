@@ -41,6 +41,13 @@ def test_votes_decide_a_type_and_leave_another_open(store, make_comparison, said
     assert "undecided" in background.words
 
 
+def test_a_lead_that_may_be_chance_decides_nothing(store, make_comparison, said):
+    comparison = make_comparison(store, entity=7)
+    verdict = verdicts(comparison, said(comparison, "entity", *[A] * 6, B))[0]
+    assert (verdict.winner, verdict.basis) == (None, "none")
+    assert "may be chance" in verdict.words
+
+
 def test_pairs_are_counted_and_not_people(store, make_comparison, said):
     comparison = make_comparison(store, entity=6)
     crowd = [vote for name in "abcdefgh" for vote in said(comparison, "entity", B, voter=name)]

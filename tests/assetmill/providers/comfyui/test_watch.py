@@ -205,6 +205,14 @@ async def test_nobody_elses_graph_is_interrupted_even_by_a_server_that_cannot_ai
         assert (await provider.look(theirs, age_s=1)).state is JobState.RUNNING
 
 
+async def test_a_server_that_says_that_a_job_runs_no_more_has_done_what_was_asked(
+    script: Any, new_provider: Any
+) -> None:
+    script.say("queue", queue(running=JOB))
+    await new_provider(script.url).cancel(JOB)
+    assert script.calls("interrupt") == 1
+
+
 async def test_all_who_watch_share_one_look_at_the_queue(
     open_comfy: Any, new_provider: Any, request_of: Requests
 ) -> None:
