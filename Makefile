@@ -18,7 +18,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # Where nothing names a Prefect server, the three targets of one mean the local one.
 LOCAL_API := $(if $(PREFECT_API_URL)$(shell grep -sE '^PREFECT_API_URL=.' .env),,PREFECT_API_URL=http://127.0.0.1:4200/api)
 
-.PHONY: help run test test-engines engine-tools check fmt lock bench fuzz chaos chaos-kill costs plans crash machines thousand submissions budgets screenshots docs ui server servers worker deploy clean
+.PHONY: help run test test-engines engine-tools check fmt lock bench fuzz chaos chaos-kill costs plans kills crash machines thousand submissions budgets screenshots docs ui server servers worker deploy clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ costs: $(VENV)/dev.stamp ## RUNS=50 seeded runs with prices: what the endpoint c
 
 plans: $(VENV)/dev.stamp ## COUNT=10 seeded plans and the runs that follow: what was charged lies between a plan's low and high, near its estimate
 	$(BIN)/python tests/money/plans.py $(if $(COUNT),--runs $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+kills: $(VENV)/dev.stamp ## A Scenario pipeline killed at every moment in turn, and run again: nothing is paid for twice
+	$(BIN)/python tests/roads/kills.py $(if $(TYPES),--types $(TYPES))
 
 crash: $(VENV)/dev.stamp ## Runs of a worker that are cancelled, killed and retried in Prefect: nothing is paid twice
 	CRASH_PROOF=all $(BIN)/python -m pytest -q tests/flows/test_crash_cancel_retry.py tests/flows/test_alerts.py

@@ -23,6 +23,7 @@ from assetmill.errors import (
     BudgetTaken,
     ClaimLost,
     NotDelivered,
+    OutcomeUnknown,
     ProviderFailing,
     ResultExpired,
     TimedOut,
@@ -116,6 +117,8 @@ def _verdict(batch: Batch, made: Generation, outcome: Outcome | None, tries: Tri
         return None
     if not isinstance(outcome.error, AttemptError) or not _came_to_nothing(outcome):
         return None
+    if isinstance(outcome.error, OutcomeUnknown) and outcome.item.fallbacks:
+        return None  # if it is sent once more at all, then to an endpoint that answers
     left = batch.resend_unknown - batch.common.unknowns.get(made.fingerprint, 0)
     verdict = decide(outcome.error, tries.failures, resend_unknown=max(0, left))
     return verdict if isinstance(verdict, Again) else None

@@ -64,9 +64,11 @@ class Way:
         return self.batch.lane(road.endpoint), self._on(road, notes)
 
     def _on(self, road: Road, notes: dict[str, str]) -> PlanItem:
-        before = self.roads[: self.roads.index(road)]
+        place = self.roads.index(road)
+        before = self.roads[:place]
         whys = [notes[one.endpoint.url] for one in before if one.endpoint.url in notes]
-        item = replace(self.item, road=self._drawn_from(road), fallbacks=())
+        heirs = tuple(one for one in self.roads[place + 1 :] if one.endpoint.url not in self.why)
+        item = replace(self.item, road=self._drawn_from(road), fallbacks=heirs)
         if not before:
             return item
         said = "; ".join(part for part in (self.item.instead_why, *whys) if part)
@@ -129,8 +131,10 @@ class Way:
 
 def _goes_elsewhere(outcome: Outcome, error: AssetmillError, resend_unknown: int) -> bool:
     """Whether an error is one after which another provider may be asked."""
-    if outcome.status == "open":  # as with an unknown outcome: the one case that can pay twice
-        return isinstance(error, OutOfSight | OutcomeUnknown) and resend_unknown > 0
+    if isinstance(error, OutOfSight | OutcomeUnknown):  # the one case that can pay twice
+        return resend_unknown > 0
+    if outcome.status == "open":
+        return False
     if isinstance(error, ProviderRefused | QueueStalled | WorkflowError):
         return True
     return isinstance(error, AttemptError) and rule_for(error).elsewhere

@@ -131,7 +131,7 @@ def settle(
     wait: Annotated[bool, typer.Option("--wait", help="Watch jobs that still run to their end.")] = False,
     as_json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Collect jobs that were sent and never settled; sends nothing. Results live 30 minutes."""
+    """Collect jobs that were sent and never settled; begins nothing new. RunPod keeps results for 30 minutes."""
     from assetmill.cli.settle import settle as settle_open
 
     return settle_open(game, endpoint, wait=wait, as_json=as_json)
