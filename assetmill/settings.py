@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     queue_ahead: Annotated[int, Field(ge=0, le=10)] = Field(1, alias="ASSETMILL_QUEUE_AHEAD")
     gpu_pool: str | None = Field(None, alias="ASSETMILL_GPU_POOL")
     model_identity: str = Field("flux1-dev-fp8", alias="ASSETMILL_MODEL_IDENTITY")
+    custom_model_identity: str | None = Field(None, alias="ASSETMILL_CUSTOM_MODEL_IDENTITY")
     execution_timeout_s: Annotated[int, Field(ge=5, le=604_800)] = Field(600, alias="ASSETMILL_EXECUTION_TIMEOUT_S")
     job_ttl_s: Annotated[int, Field(ge=10, le=604_800)] = Field(86_400, alias="ASSETMILL_JOB_TTL_S")
     run_budget_usd: Amount | None = Field(None, alias="ASSETMILL_RUN_BUDGET_USD")

@@ -158,7 +158,7 @@ def _endpoint(settings: Settings, name: str, url: str, key: SecretStr | None) ->
         kind="runpod",
         url=url,
         key=key,
-        model=settings.model_identity,
+        model=_model_of(settings, name),
         max_workers=settings.max_workers,
         usd_per_s=price.usd_per_s,
         price_source=price.cited,
@@ -167,6 +167,11 @@ def _endpoint(settings: Settings, name: str, url: str, key: SecretStr | None) ->
         management_url=management_url,
         prices=prices,
     )
+
+
+def _model_of(settings: Settings, name: str) -> str:
+    """Model of an endpoint's workers; that of the second endpoint may be another one."""
+    return (settings.custom_model_identity if name == "custom" else None) or settings.model_identity
 
 
 def _management(settings: Settings, url: str) -> str:

@@ -140,7 +140,8 @@ def _judge(stage: Stage, scenario: LocalScenario, one: Trial, code: int | None, 
         one.wrong.append(f"paid calls were {paid}, and {CALLS[stage.type]} make the picture")
     rows = [row for row in stage.rows() if row["units"]]
     if sum(row["units"] for row in rows) != scenario.charged_units:
-        one.wrong.append(f"the rows say {[row['units'] for row in rows]} units, and {scenario.charged_units} were charged")
+        told_units = [row["units"] for row in rows]
+        one.wrong.append(f"the rows say {told_units} units, and {scenario.charged_units} were charged")
     if [row["status"] for row in stage.rows()].count("kept") != 1:
         one.wrong.append(f"the books have {[row['status'] for row in stage.rows()]}")
     if not (stage.folder / "out/store/packs/tiny/main/latest.json").exists():
@@ -160,7 +161,8 @@ async def prove(types: Sequence[str], every: int, scratch: Path) -> list[Trial]:
             done.append(one)
             for words in one.wrong:
                 print(f"WRONG {asset_type}, moment {moment} ({one.point}): {words}", flush=True)
-        print(f"{asset_type:12} {len(moments)} moments, {sum(t.type == asset_type for t in done) - 1} kills", flush=True)
+        kills = sum(one.type == asset_type for one in done) - 1
+        print(f"{asset_type:12} {len(moments)} moments, {kills} kills", flush=True)
     return done
 
 

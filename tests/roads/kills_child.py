@@ -4,8 +4,6 @@ The moments are the calls by which a picture's way is written down and sent, eac
 product has no hooks for this: its methods are wrapped here, in the process that is to die.
 """
 
-# ruff: noqa: T201  its log is what it prints
-
 from __future__ import annotations
 
 import asyncio

@@ -178,3 +178,50 @@ def test_a_setting_that_cannot_be_is_named_without_its_value(settings):
         settings(ASSETMILL_MAX_WORKERS="many-secret")
     assert "many-secret" not in str(caught.value)
     assert isinstance(caught.value, AssetmillError)
+
+
+def test_the_second_endpoint_may_hold_another_model(settings):
+    made = settings(
+        RUNPOD_COMFYUI_CUSTOM_ENDPOINT_ID="custom999999", ASSETMILL_CUSTOM_MODEL_IDENTITY="qwen-image", **RUNPOD
+    )
+    assert resolve_endpoint(made, "custom").model == "qwen-image"
+    assert resolve_endpoint(made, "runpod").model == "flux1-dev-fp8"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "draft", "address"),
+    (
+        ("scenario+http://127.0.0.1:8100/draft/v1", "scenario", True, "http://127.0.0.1:8100/draft/v1"),
+        ("scenario+http://127.0.0.1:8100/v1", "scenario", False, "http://127.0.0.1:8100/v1"),
+        ("comfyui+http://127.0.0.1:8188/draft", "comfyui", True, "http://127.0.0.1:8188/draft"),
+        ("comfyui+http://gpu-box:8188", "comfyui", False, "http://gpu-box:8188"),
+    ),
+)
+def test_an_address_says_which_protocol_is_spoken_there(settings, wanted, kind, draft, address):
+    endpoint = resolve_endpoint(settings(), wanted)
+    assert (endpoint.kind, endpoint.draft, endpoint.address, endpoint.url) == (kind, draft, address, wanted)
+    assert endpoint_of(settings(), endpoint.url) == endpoint, "the books find it again"
+    assert endpoint.paid is not draft
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted", "words"),
+    (
+        (
+            {"SCENARIO_API_KEY": "k", "SCENARIO_SECRET_API_KEY": "s"},
+            "scenario+https://example.invalid/v1",
+            "no key may",
+        ),
+        ({"SCENARIO_API_KEY": "k"}, "scenario", "SCENARIO_SECRET_API_KEY"),
+        ({"COMFYUI_API_KEY": "k"}, "comfyui+http://gpu-box:8188", "no key may"),
+    ),
+)
+def test_keys_of_other_providers_go_nowhere_but_to_their_own_hosts(settings, variables, wanted, words):
+    with pytest.raises(ProviderRefused, match=words):
+        resolve_endpoint(settings(**variables), wanted)
+
+
+def test_comfyui_without_a_server_of_its_own_is_runpods_as_it_always_was(settings):
+    assert resolve_endpoint(settings(**RUNPOD), "comfyui").kind == "runpod"
+    made = settings(COMFYUI_URL="http://gpu-box:8188", COMFYUI_USD_PER_HOUR="0", **RUNPOD)
+    assert (resolve_endpoint(made, "comfyui").kind, resolve_endpoint(made, "comfyui").paid) == ("comfyui", False)
