@@ -37,6 +37,7 @@ from assetmill.batch.report import BatchReport, duration_words, estimate_words, 
 from assetmill.batch.source import shown_name
 from assetmill.money import usd
 from assetmill.packs.kinds import JPEG
+from assetmill.planning.chains import chains, stand_ins
 from assetmill.planning.choices import Choice, gpu_words
 from assetmill.planning.plan import Plan, PlanItem, State
 
@@ -74,7 +75,7 @@ async def name_run(plan: Plan, *, dry_run: bool = False) -> None:
 
 def _tags(plan: Plan) -> Iterable[str]:
     yield f"game:{plan.pack.game.id}"
-    yield f"provider:{plan.endpoint.name}"
+    yield from (f"provider:{endpoint.name}" for endpoint in plan.routes.endpoints)
     yield from (f"type:{kind}" for kind in {item.asset.type for item in plan.items})
 
 
@@ -101,7 +102,8 @@ def plan_markdown(plan: Plan, note: str = "") -> str:
     between = f" (between {usd(cost.low)} and {usd(cost.high)})" if cost.low is not None else ""
     lines = [
         f"# {_cell(plan.pack.game.title)}: {counts_of(plan)}",
-        f"On `{plan.endpoint.name}`" + (", which draws placeholder art for free." if plan.endpoint.draft else "."),
+        f"On `{plan.routes.name}`" + (", which draws placeholder art for free." if plan.draft else "."),
+        *(_cell(line) for line in (*chains(plan), *stand_ins(plan))),
         f"{estimate_words(cost.estimate)}{between}; about {duration_words(plan.total.elapsed.estimate)}."
         if plan.to_pay
         else "Nothing to pay.",

@@ -14,6 +14,7 @@ from assetmill.batch.prepare import Request, budget_outlook, plan_only
 from assetmill.cli.outcome import many, print_json
 from assetmill.clock import Clock
 from assetmill.money import Cost, usd
+from assetmill.planning.chains import chains, stand_ins
 from assetmill.planning.choices import Choice, gpu_words
 from assetmill.planning.plan import Plan, PlanItem, State
 from assetmill.planning.pricing import added
@@ -53,6 +54,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(_table(due[:SHOWN]))
         if len(due) > SHOWN:
             console.print(f"... and {len(due) - SHOWN} more (--json lists all)")
+    for line in stand_ins(plan):
+        console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True)
     console.print(totals_line(plan), soft_wrap=True)
     if plan.items and not due:
         console.print("nothing to generate: every picture is there")
@@ -65,17 +68,6 @@ def _makers(plan: Plan) -> list[str]:
     if plan.endpoint.kind == DRAFT:
         return ["local draft endpoint: placeholder art, free"]
     return [f"{one.name}, {one.price_source}" for one in plan.endpoints]
-
-
-def chains(plan: Plan) -> list[str]:
-    """Who makes which types, and who takes over; nothing where one endpoint makes everything."""
-    if len(plan.routes.endpoints) == 1:
-        return []
-    types: dict[str, list[str]] = {}
-    for name, chain in plan.routes.by_type.items():
-        types.setdefault(", then ".join(one.name for one in chain), []).append(name)
-    lines = [f"{', '.join(names)}: {words}" for words, names in types.items()]
-    return lines + [f"assets that name {name}: it alone" for name in plan.routes.by_name]
 
 
 def totals_line(plan: Plan) -> str:
@@ -190,7 +182,7 @@ def why(item: PlanItem) -> str:
     """The reason for a picture's state, in words."""
     moved = ""
     if item.instead_of and item.road and item.state is not State.CACHED:
-        moved = f"by {item.road.endpoint.name}, in place of {item.instead_of}: {item.instead_why}"
+        moved = f"by {item.road.endpoint.name}"
     return "; ".join(part for part in (_reason(item), moved) if part)
 
 
