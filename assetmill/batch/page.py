@@ -92,7 +92,15 @@ def _state(choice: Choice, shown: Outcome) -> Any:
 
 def _note(outcome: Outcome) -> str:
     notes = outcome.finish.quality.get("notes", ()) if outcome.finish else ()
-    return "; ".join(part for part in (outcome.note, *notes) if part)
+    return "; ".join(part for part in (outcome.note, _stand_in(outcome), *notes) if part)
+
+
+def _stand_in(outcome: Outcome) -> str:
+    """Who made it, where another endpoint was asked first."""
+    item = outcome.item
+    if item.road is None or item.instead_of is None:
+        return ""
+    return f"made by {item.road.endpoint.name}, in place of {item.instead_of}"
 
 
 def _candidates(choice: Choice) -> tuple[str, ...]:

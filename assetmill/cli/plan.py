@@ -190,7 +190,7 @@ def _reason(item: PlanItem) -> str:
     if item.rejected:
         return f"rejected: {item.rejected}"
     if item.changed:
-        return ", ".join(item.changed)
+        return "; ".join(part for part in (", ".join(item.changed), item.reason) if part)
     if item.refinish:
         return "finished again: " + (", ".join(item.finish_changed) or "not finished yet")
     return item.reason

@@ -157,7 +157,7 @@ class _Planner:
         elif unknown > self._resend_unknown:
             state, reason = State.BLOCKED, _too_often(unknown)
         else:
-            state, reason = State.CHANGED if changed else State.NEW, SENT_AGAIN if unknown else ""
+            state, reason = State.CHANGED if changed else State.NEW, SENT_AGAIN if unknown else _left_out(asset, road)
         return PlanItem(
             asset,
             candidate,
@@ -246,6 +246,13 @@ class _Planner:
         if last is None:
             return ()
         return changed_fields(last.inputs, finish_fields(asset, self._pack, strip=self._strip))
+
+
+def _left_out(asset: Asset, road: Road) -> str:
+    """What the asset asks for and its maker cannot take."""
+    if asset.negative_prompt and "negative_prompt" not in road.made.parameters:
+        return f"its negative prompt is left out: {road.endpoint.model} takes none"
+    return ""
 
 
 def _road(way: _Way) -> Road:

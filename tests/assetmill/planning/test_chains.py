@@ -133,3 +133,12 @@ def test_units_are_those_that_were_charged_before_or_that_a_dry_run_told(pack):
     assert items["slime"].cost.estimate == items["slime"].cost.high == Decimal("0.12")
     _, items = planned(pack, History(units=lambda _workflow: [8.0] * 40), chain(SCENARIO))
     assert items["slime"].cost.estimate == Decimal("0.08")
+
+
+def test_what_a_model_does_not_take_is_said_and_not_dropped_in_silence(tmp_path):
+    path = tmp_path / "game.yaml"
+    path.write_text(MANIFEST.replace("prompt: a slime", "prompt: a slime, negative_prompt: blurry"))
+    _, items = planned(load_pack(path), routes=chain(SCENARIO))
+    assert items["slime"].reason == "its negative prompt is left out: flux.1-dev takes none"
+    _, items = planned(load_pack(path), routes=chain(GPU))
+    assert items["slime"].reason == ""
