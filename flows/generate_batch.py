@@ -83,8 +83,8 @@ class TaskSteps(Steps):
                 raise
             return outcomes[0]
 
-        with self._shown.in_task(item):
-            await generate_asset(item.label, keep, return_state=True)  # type: ignore[misc]  # Prefect types it as not async
+        self._shown.has_task(item)
+        await generate_asset(item.label, keep, return_state=True)  # type: ignore[misc]  # Prefect types it as not async
         if raised:
             raise raised[0]
         return outcomes[0]

@@ -11,8 +11,7 @@ import asyncio
 import base64
 import logging
 import re
-from collections.abc import Awaitable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -165,7 +164,7 @@ class Shown:
         self._batch = batch
         self._log = log
         self._progress: UUID | None = None
-        self._in_task: set[tuple[str, int]] = set()
+        self._with_task: set[tuple[str, int]] = set()
         self._last = ""
         self._notes = 0
         self._listener = batch.progress.listener
@@ -207,18 +206,13 @@ class Shown:
         if self._listener is not None:
             self._listener(progress)
 
-    @contextmanager
-    def in_task(self, item: PlanItem) -> Iterator[None]:
-        """Say that a picture has a task run, for as long as the block lasts: Prefect logs how that ends."""
-        self._in_task.add(item.key)
-        try:
-            yield
-        finally:
-            self._in_task.discard(item.key)
+    def has_task(self, item: PlanItem) -> None:
+        """Say that a picture has a task run: Prefect logs how that ends."""
+        self._with_task.add(item.key)
 
     def _ended(self, outcome: Outcome) -> None:
         self._last = outcome_words(outcome)
-        if outcome.item.key not in self._in_task:
+        if outcome.item.key not in self._with_task:
             self._log.log(logging.INFO if outcome.good else logging.WARNING, self._last)
 
     async def _begin(self) -> None:

@@ -94,8 +94,9 @@ async def _see_through(batch: Batch, work: Work, sent: Sent) -> Outcome:
     except QueueStalled as error:
         if batch.priority == BACKFILL:
             error.hint = f"{STARTS_NO_WORKER}; {error.hint}" if error.hint else STARTS_NO_WORKER
-        await withdraw(batch, sent, error)
-        raise
+        if await withdraw(batch, sent, error):
+            raise
+        return _left_open(batch, work, sent, error)
     except (NotDelivered, ProviderRefused) as error:
         return _left_open(batch, work, sent, error)
     except AttemptError as error:
@@ -105,13 +106,13 @@ async def _see_through(batch: Batch, work: Work, sent: Sent) -> Outcome:
     blank = BlankImage("; ".join(collected.blank), job_id=job.id) if collected.blank else None
     work.entry.came_back(job.worker_id, blank)
     if blank is None:  # what is drawn from it waits for the next try
-        batch.raws.offer(work.item.key, {output.role: output for output in outputs})
+        batch.raws.offer(work.item.key, {output.role: output for output in outputs}, work.made.fingerprint)
     return await _conclude(batch, work, sent, job, collected)
 
 
-def _left_open(batch: Batch, work: Work, sent: Sent, error: NotDelivered | ProviderRefused) -> Outcome:
-    """A job that goes on out of our sight; a key that is refused ends the run, and the job is still to be had."""
-    if isinstance(error, ProviderRefused):
+def _left_open(batch: Batch, work: Work, sent: Sent, error: NotDelivered | ProviderRefused | QueueStalled) -> Outcome:
+    """A job that goes on out of our sight; a refused key or a queue that stands closes the endpoint all the same."""
+    if isinstance(error, ProviderRefused | QueueStalled):
         batch.end(error)
     words = OutOfSight(f"its job goes on: {error.message}", job_id=sent.job_id, hint="assetmill settle collects it")
     return Outcome(work.item, "open", sent.attempt_id, error=words, job_id=sent.job_id)
@@ -157,7 +158,7 @@ async def _conclude(batch: Batch, work: Work, sent: Sent, job: Job, collected: C
     if status is not settlement.status:  # an earlier receipt holds, whatever is known now
         finish = None
     elif good:
-        batch.raws.offer(work.item.key, read_outputs(receipt.attempt["outputs"]))
+        batch.raws.offer(work.item.key, read_outputs(receipt.attempt["outputs"]), work.made.fingerprint)
     return Outcome(work.item, status, sent.attempt_id, finish, problem, cost, facts.latency_ms, job_id=job.id)
 
 

@@ -102,15 +102,23 @@ class RawImages:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._ready: dict[tuple[str, int], asyncio.Future[Output | None]] = {}
+        self._prints: dict[tuple[str, int], str] = {}
 
     def _slot(self, key: tuple[str, int]) -> asyncio.Future[Output | None]:
         return self._ready.setdefault(key, asyncio.get_running_loop().create_future())
 
-    def offer(self, key: tuple[str, int], outputs: Mapping[str, Output] | None) -> None:
-        """Say that a picture is stored, or (None) that there will be none."""
+    def offer(self, key: tuple[str, int], outputs: Mapping[str, Output] | None, fingerprint: str | None = None) -> None:
+        """Say that a picture is stored, made in this run if with a fingerprint, or (None) that there will be none."""
         slot = self._slot(key)
-        if not slot.done():
-            slot.set_result(next(iter(outputs.values())) if outputs else None)
+        if slot.done():
+            return
+        if outputs and fingerprint is not None:
+            self._prints[key] = fingerprint
+        slot.set_result(next(iter(outputs.values())) if outputs else None)
+
+    def made_as(self, asset_id: str) -> str | None:
+        """Generation fingerprint of an asset's first picture, as it was made in this run; None if it was not."""
+        return self._prints.get((asset_id, 0))
 
     async def settled(self, asset_id: str) -> None:
         """Wait until it is known whether an asset's first picture is there."""

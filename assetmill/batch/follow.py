@@ -67,10 +67,10 @@ async def _use(batch: Batch, item: PlanItem, row: dict[str, Any]) -> Outcome | N
     if row["status"] not in (Status.KEPT, Status.REJECTED):
         return None
     raws = read_outputs(row["outputs"])
-    batch.raws.offer(item.key, raws)
+    batch.raws.offer(item.key, raws, row["fingerprint"])
     try:
         done = await finish_again(batch, item, row["attempt_id"], raws, draft=row["draft"])
     except AttemptError as error:
-        return Outcome(item, "failed", row["attempt_id"], error=error, followed=True)
+        return Outcome(item, "rejected", row["attempt_id"], error=error, followed=True)
     status = "kept" if done.rejected is None else "rejected"
     return Outcome(item, status, row["attempt_id"], done, followed=True)

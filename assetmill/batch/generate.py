@@ -26,6 +26,7 @@ from assetmill.errors import (
     OutcomeUnknown,
     ProviderFailing,
     ResultExpired,
+    Throttled,
     TimedOut,
     UnknownTooOften,
     WorkflowError,
@@ -86,7 +87,7 @@ async def _once(batch: Batch, item: PlanItem, made: Generation, entry: Pass, tri
         entry.close()
         return await follow(batch, item, taken.attempt_id)
     except BudgetTaken as error:  # back into the line: the run lets it in again when there is room
-        batch.purse.refused = error
+        batch.purse.turned_away(error, batch.purse.bounds.reservation(item))
         return None
     except BudgetExceeded as error:
         batch.end(error)
@@ -135,7 +136,7 @@ async def _dropped(batch: Batch, outcome: Outcome) -> bool:
         return True  # there is none, or it has ended for certain
     try:
         await batch.provider.cancel(outcome.job_id)
-    except NotDelivered:
+    except (NotDelivered, Throttled):
         return False
     return True
 

@@ -75,8 +75,7 @@ def interruptible(batch: Batch) -> Iterator[Interruption]:
 
 async def withdraw_queued(batch: Batch) -> int:
     """Cancel this run's jobs that wait in a queue, settle those that never ran, and return how many these were."""
-    counts = [await _withdraw_at(lane) for lane in batch.lanes.values()]
-    return sum(counts)
+    return sum(await asyncio.gather(*(_withdraw_at(lane) for lane in batch.lanes.values())))
 
 
 async def _withdraw_at(batch: Batch) -> int:

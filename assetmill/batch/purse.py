@@ -37,7 +37,7 @@ class Purse:
         told: hears of each warning of this run.
         warnings: those that were told in this run.
         known: (key of a budget, percent) that need not be asked for again.
-        need: what the largest job of the run has set aside.
+        need: what the largest job of the run has set aside, of those that are planned or were turned away.
         refused: the books have had no room for a picture since somebody looked last.
         standings: how the budgets stood when nothing was out any more.
         moved: something was settled, so that it is worth to look.
@@ -52,6 +52,11 @@ class Purse:
     refused: BudgetTaken | None = None
     standings: tuple[Standing, ...] = ()
     moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def turned_away(self, error: BudgetTaken, need: Decimal | None) -> None:
+        """The books have no room for a job now; whoever takes over may set more aside than anybody that was planned."""
+        self.refused = error
+        self.need = max(self.need, need or Decimal(0))
 
     def warn(self, warned: Warned) -> None:
         """Tell of a warning."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from assetmill.batch.admission import Pass
 from assetmill.batch.context import Batch, Outcome
+from assetmill.batch.sharing import BACKFILL
 from assetmill.errors import (
     AssetmillError,
     AttemptError,
@@ -27,7 +28,7 @@ from assetmill.errors import (
 from assetmill.ledger import Outage
 from assetmill.planning.fingerprint import with_reference
 from assetmill.planning.plan import PlanItem, Road, State
-from assetmill.providers.retry import rule_for
+from assetmill.providers.retry import Blame, rule_for
 
 OPEN = "its job may still come back from there, and be charged"
 
@@ -40,11 +41,15 @@ class Way:
         batch: the run.
         item: as it is planned.
         why: why endpoints were given up for this picture, by their address.
+        heir: who takes over next, even if one that comes before it has rested meanwhile.
+        unknown: how often it went on elsewhere in this run although it may have been charged for.
     """
 
     batch: Batch
     item: PlanItem
     why: dict[str, str] = field(default_factory=dict)
+    heir: Road | None = None
+    unknown: int = 0
 
     @property
     def roads(self) -> tuple[Road, ...]:
@@ -58,7 +63,8 @@ class Way:
         that was not given up, whose error says why.
         """
         left = [road for road in self.roads if road.endpoint.url not in self.why]
-        road = next((one for one in left if _open(self.batch.lane(one.endpoint))), left[-1])
+        road = self.heir or next((one for one in left if _open(self.batch.lane(one.endpoint))), left[-1])
+        self.heir = None
         passed = left[: left.index(road)]
         notes = {**self.why, **{one.endpoint.url: _closed(self.batch.lane(one.endpoint)) for one in passed}}
         return self.batch.lane(road.endpoint), self._on(road, notes)
@@ -77,10 +83,9 @@ class Way:
     def _drawn_from(self, road: Road) -> Road:
         """The road with the picture that it is drawn from as it was made: another endpoint may have taken over."""
         for name in self.item.asset.references:
-            source = self.batch.outcomes.get((name, 0))
-            moved = source is not None and source.good and source.item.state.paid and source.item.instead_of is not None
-            if moved and source is not None and source.item.made is not None and road.made.reference is not None:
-                return replace(road, made=with_reference(road.made, source.item.made.fingerprint))
+            source = self.batch.raws.made_as(name)
+            if source is not None and road.made.reference is not None:
+                return replace(road, made=with_reference(road.made, source))
         return road
 
     async def enter(self, lane: Batch, item: PlanItem) -> Pass | None:
@@ -115,7 +120,7 @@ class Way:
         error, here = outcome.error, lane.endpoint.url
         if outcome.good or error is None or lane.common.ended is not None:
             return False
-        if not _goes_elsewhere(outcome, error, lane.resend_unknown):
+        if not _goes_elsewhere(outcome, error, lane.resend_unknown - self._unknown_before()):
             return False
         left = [road for road in self.roads if road.endpoint.url not in {*self.why, here}]
         heir = next((road for road in left if _open(self.batch.lane(road.endpoint))), None)
@@ -125,15 +130,22 @@ class Way:
         words = f"{lane.endpoint.name}: {error.message}" + (f"; {OPEN}" if outcome.status == "open" else "")
         if not (closed and outcome.attempt_id is None):  # a closed endpoint may open again; this picture has not failed
             self.why[here] = words
+        self.heir = heir
+        self.unknown += isinstance(error, OutOfSight | OutcomeUnknown)
         lane.progress.say(f"{outcome.item.label}: {heir.endpoint.name} takes over; {words}")
         return True
 
+    def _unknown_before(self) -> int:
+        """How often it was sent to anybody of its chain without anybody knowing whether it was charged for."""
+        prints = {road.made.fingerprint for road in self.roads}
+        return self.unknown + sum(self.batch.common.unknowns.get(one, 0) for one in prints)
 
-def _goes_elsewhere(outcome: Outcome, error: AssetmillError, resend_unknown: int) -> bool:
+
+def _goes_elsewhere(outcome: Outcome, error: AssetmillError, may_resend: int) -> bool:
     """Whether an error is one after which another provider may be asked."""
     if isinstance(error, OutOfSight | OutcomeUnknown):  # the one case that can pay twice
-        return resend_unknown > 0
-    if outcome.status == "open":
+        return may_resend > 0
+    if outcome.status in ("open", "rejected"):  # rejected: the picture is there and paid for, whatever is wrong with it
         return False
     if isinstance(error, ProviderRefused | QueueStalled | WorkflowError):
         return True
@@ -163,10 +175,18 @@ def _closed(lane: Batch) -> str:
 
 def conclude(batch: Batch) -> None:
     """Say why the run came to no good end, where an endpoint that closed has left pictures unmade."""
-    missing = {o.item.road.endpoint.url for o in batch.outcomes.values() if not o.good and o.item.road is not None}
+    missing = {o.item.road.endpoint.url for o in batch.outcomes.values() if o.item.road is not None and _left_unmade(o)}
     closed = [lane.closed for lane in batch.lanes.values() if lane.endpoint.url in missing and lane.closed is not None]
     if batch.common.ended is None and closed:
         batch.common.ended = closed[0]
+
+
+def _left_unmade(outcome: Outcome) -> bool:
+    """Whether a picture may be missing because of its endpoint, and not by a fault of its own."""
+    error = outcome.error
+    if outcome.good or outcome.status == "rejected" or error is None:
+        return False
+    return not isinstance(error, AttemptError) or rule_for(error).blames is not Blame.ASSET
 
 
 async def note_outages(batch: Batch) -> None:
@@ -177,7 +197,7 @@ async def note_outages(batch: Batch) -> None:
     now = batch.clock.now()
     for lane in batch.lanes.values():
         try:
-            if lane.closed is not None and _may_recover(lane.closed):
+            if lane.closed is not None and _concerns_others(lane, lane.closed):
                 rest = timedelta(seconds=_rest_s(lane))
                 outage = Outage(lane.endpoint.url, now, now + rest, lane.closed.message)
                 await asyncio.to_thread(batch.ledger.outages.note, outage)
@@ -185,6 +205,11 @@ async def note_outages(batch: Batch) -> None:
                 await asyncio.to_thread(batch.ledger.outages.over, lane.endpoint.url)
         except LedgerError as error:
             batch.progress.say(f"{lane.endpoint.name}: that it failed could not be written down: {error.message}")
+
+
+def _concerns_others(lane: Batch, error: AssetmillError) -> bool:
+    """Whether other runs would meet the same: jobs of a backfill start no worker, and may wait where others run."""
+    return _may_recover(error) and not (lane.priority == BACKFILL and isinstance(error, QueueStalled))
 
 
 def _made_at(lane: Batch, outcome: Outcome) -> bool:

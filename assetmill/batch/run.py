@@ -27,6 +27,7 @@ from assetmill.errors import (
     AssetmillError,
     AttemptError,
     LedgerError,
+    OutOfSight,
     ProviderRefused,
     QueueStalled,
     Refused,
@@ -225,9 +226,13 @@ async def _take_turn(way: Way, steps: Steps) -> None:
     while True:
         lane, item = way.now()
         outcome = await _at(lane, item, way, steps)
-        if outcome is not None and not way.takes_over(lane, outcome):
+        if outcome is None:
+            continue
+        if not way.takes_over(lane, outcome):
             lane.report(outcome)
             return
+        if outcome.attempt_id is not None and not outcome.followed:
+            lane.spent(outcome)
 
 
 async def _at(lane: Batch, item: PlanItem, way: Way, steps: Steps) -> Outcome | None:
@@ -260,7 +265,12 @@ async def _followed(way: Way) -> bool:
     if road is None:
         return False
     lane = way.batch.lane(road.endpoint)
-    outcome = await follow(lane, item, item.attempt_id or "")
+    try:
+        outcome = await follow(lane, item, item.attempt_id or "")
+    except ProviderRefused as error:  # this endpoint alone: the others go on
+        lane.end(error)
+        words = OutOfSight(f"its job is still open: {error.message}", hint="assetmill settle collects it")
+        outcome = Outcome(item, "open", item.attempt_id, error=words)
     if outcome is None or way.takes_over(lane, outcome):
         return False
     lane.report(outcome)

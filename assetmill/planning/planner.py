@@ -6,8 +6,9 @@ whoever comes first in the chain and can do it is asked for one that is not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assetmill.errors import WorkflowError
 from assetmill.finishing import finish_fields
@@ -127,16 +128,19 @@ class _Planner:
         if there is not None and there.made is not None:
             kept = self._history.by_fingerprint[there.made.fingerprint]
             return self._cached(asset, candidate, shape, _road(there), kept.attempt_id, self._stood_in(ways, there))
+        last = self._history.latest.get((asset.id, candidate))
+        before = self._history.details[last.attempt_id].inputs if last is not None else None
+        usable = tuple(way for way in ways if way.made is not None)
+        if asset.locked and last is not None and before is not None and usable:
+            maker = next((way for way in usable if _made_by(way, before)), usable[0])
+            changed = changed_fields(before, _road(maker).made.fields)
+            reason = f"locked; would change {', '.join(changed)}"
+            return self._cached(asset, candidate, shape, _road(maker), last.attempt_id, reason)
         chosen = self._chosen(ways)
         if not chosen:
             return PlanItem(asset, candidate, shape, State.BLOCKED, reason=_blocked(ways))
         made = chosen[0].made
-        last = self._history.latest.get((asset.id, candidate))
-        before = self._history.details[last.attempt_id].inputs if last is not None else None
         changed = changed_fields(before, made.fields) if before is not None and made is not None else ()
-        if asset.locked and last is not None:
-            reason = f"locked; would change {', '.join(changed)}"
-            return self._cached(asset, candidate, shape, _road(chosen[0]), last.attempt_id, reason)
         return self._due(asset, candidate, shape, ways, chosen, changed)
 
     def _due(
@@ -149,7 +153,7 @@ class _Planner:
         after = chosen[chosen.index(first) + 1 :] if first in chosen else chosen
         passed = ways[: ways.index(first)]
         road, rest = _road(first), tuple(_road(way) for way in after)
-        unknown = self._history.unknowns.get(road.made.fingerprint, 0)
+        unknown = self._unknown(ways)
         waiting = self._history.open[road.made.fingerprint] if out is not None else None
         if waiting is not None:
             state = State.OPEN
@@ -171,6 +175,11 @@ class _Planner:
             instead_why="; ".join(way.obstacle for way in passed if way.obstacle),
             attempt_id=waiting.attempt_id if waiting is not None else None,
         )
+
+    def _unknown(self, ways: tuple[_Way, ...]) -> int:
+        """How often a picture was sent without an answer, to whomever of its chain: each may have charged for it."""
+        prints = {way.made.fingerprint for way in ways if way.made is not None}
+        return sum(self._history.unknowns.get(one, 0) for one in prints)
 
     def _chosen(self, ways: tuple[_Way, ...]) -> tuple[_Way, ...]:
         """Those that may be asked, in the order of the chain; where all are left alone, these all the same."""
@@ -259,6 +268,12 @@ def _road(way: _Way) -> Road:
     if way.made is None:
         raise WorkflowError(way.words)
     return Road(way.endpoint, way.made)
+
+
+def _made_by(way: _Way, inputs: Mapping[str, Any]) -> bool:
+    """Whether a picture of these inputs came from an endpoint like that one."""
+    origin = way.made.origin if way.made is not None else {}
+    return all(inputs.get(name) == origin.get(name) for name in ("provider", "model"))
 
 
 def _blocked(ways: tuple[_Way, ...]) -> str:

@@ -99,6 +99,8 @@ def routes_for(settings: Settings, pack: Pack, wanted: str | None = None) -> Rou
 
     if wanted is not None:
         forced = chain(_split(wanted, ","))
+        if not forced:
+            raise UsageError("no endpoint is named", hint="like runpod, or runpod,scenario")
         return _checked(Routes(forced[0], dict.fromkeys(_types(pack), forced) if len(forced) > 1 else {}))
     if settings.provider == DRAFT and not settings.routes:  # drafts are asked for, whatever the manifest would like
         return Routes(resolve_endpoint(settings, DRAFT))

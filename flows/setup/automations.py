@@ -24,7 +24,7 @@ from flows.events import BUDGET, BUDGET_HALF, BUDGET_MOST, BUDGET_SPENT, ENDPOIN
 from flows.setup.notifications import ensure_receiver
 
 PREFIX = "assetmill: "
-FLOWS = ("generate-batch", "nightly", "settle-open", "ingest-submissions", "submission", "cost-report")
+FLOWS = ("generate-batch", "nightly", "settle-open", "ingest-submissions", "submission", "cost-report", "compare")
 RUN = "prefect.flow-run."
 HEARTBEAT = RUN + "heartbeat"
 PAGE = 200

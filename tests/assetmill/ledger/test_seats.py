@@ -93,12 +93,21 @@ def test_a_ledger_of_before_gets_the_table_and_keeps_its_rows(ledger_url, open_b
     with Ledger.open(ledger_url) as ledger:
         open_books(ledger).keep("kept")
         with ledger._database.write() as connection:
-            for table in ("seats", "workers", "bills", "budget_warnings"):
+            for table in ("seats", "workers", "bills", "budget_warnings", "steps", "outages", "abilities", "votes"):
                 connection.exec_driver_sql(f"DROP TABLE {table}")
             for index in inspect(connection).get_indexes("attempts"):
                 if index["name"] not in before:
                     connection.exec_driver_sql(f"DROP INDEX {index['name']}")
-            for column in ("cold", "start_ms", "gap_ms", "idle_ms", "reserved_usd", "units"):
+            for column in (
+                "cold",
+                "start_ms",
+                "gap_ms",
+                "idle_ms",
+                "reserved_usd",
+                "units",
+                "instead_of",
+                "instead_why",
+            ):
                 connection.exec_driver_sql(f"ALTER TABLE attempts DROP COLUMN {column}")
             connection.exec_driver_sql("UPDATE assetmill_alembic_version SET version_num = '0002'")
     with Ledger.open(ledger_url) as ledger:

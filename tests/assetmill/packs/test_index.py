@@ -52,7 +52,7 @@ def test_a_public_index_holds_exactly_these_fields(
     assert sorted(document) == ["assets", "base", "created_at", "files", "game", "pack", "run_id", "version"]
     assert sorted(document["assets"]["a"]) == [
         "bytes", "candidate", "draft", "exports", "file", "files", "height", "layers", "made_at", "made_in_run",
-        "over", "placement", "sha256", "sheet", "smooth", "tags", "type", "width",
+        "over", "placement", "sha256", "sheet", "smooth", "stand_in", "tags", "type", "width",
     ]  # fmt: skip
     assert sorted(PackLayer.model_fields) == ["depth", "file", "height", "id", "opaque", "scroll_factor", "width"]
     assert sorted(Placement.model_fields) == ["at", "crop", "source"]
@@ -65,7 +65,7 @@ def test_an_index_of_before_there_were_exports_can_still_be_read(
     index = make_index({"a": make_asset(pack_store, "a")})
     document = json.loads(index.encoded())
     del document["files"]
-    for name in ("exports", "made_at", "over", "placement", "smooth"):
+    for name in ("exports", "made_at", "over", "placement", "smooth", "stand_in"):
         del document["assets"]["a"][name]
     assert PackIndex.model_validate_json(json.dumps(document)) == index
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from assetmill.ledger import Learned, Outage, Picture
+from assetmill.ledger import Details, Learned, Outage, Picture
 from assetmill.manifest import load_pack
 from assetmill.planning.history import NOTHING, History
 from assetmill.planning.plan import State
@@ -142,3 +143,41 @@ def test_what_a_model_does_not_take_is_said_and_not_dropped_in_silence(tmp_path)
     assert items["slime"].reason == "its negative prompt is left out: flux.1-dev takes none"
     _, items = planned(load_pack(path), routes=chain(GPU))
     assert items["slime"].reason == ""
+
+
+def test_what_may_have_been_charged_by_one_of_a_chain_counts_whoever_would_be_asked_now(pack):
+    _, items = planned(pack)
+    theirs = items["slime"].road.made.fingerprint
+    away = {GPU.url: Outage(GPU.url, NOW, NOW + timedelta(minutes=10), "it cannot be reached")}
+    history = History(unknowns={theirs: 1}, outages=away)
+    plan = make_plan(pack, history, chain(GPU, SCENARIO), LIBRARY, resend_unknown=0)
+    slime = next(item for item in plan.items if item.asset.id == "slime")
+    assert slime.state is State.BLOCKED, "Scenario would be the second to be paid for it"
+    _, items = planned(pack, history)
+    assert (items["slime"].state, items["slime"].road.endpoint) == (State.NEW, SCENARIO)
+
+
+def test_a_locked_picture_stays_and_stays_whose_it_is_whatever_an_endpoint_can_do_now(tmp_path):
+    path = tmp_path / "game.yaml"
+    path.write_text(MANIFEST.replace("prompt: a slime", "prompt: a slime, locked: true"))
+    pack = load_pack(path)
+    _, items = planned(pack)
+    inputs = items["slime"].made.fields | {"prompt": "as it was"}
+    details = {"a1": Details("a1", json.dumps(inputs), "{}")}
+    unable = {
+        road.endpoint.url: {
+            road.made.workflow: Learned(
+                road.endpoint.url,
+                Ability(road.made.workflow, able=False, why="no"),
+                str(road.made.origin["workflow_hash"]),
+                NOW,
+            )
+        }
+        for road in (items["slime"].road, *items["slime"].fallbacks)
+    }
+    for abilities in ({}, {GPU.url: unable[GPU.url]}, unable):
+        history = History(latest={("slime", 0): kept("old")}, load_details=lambda: details, abilities=abilities)
+        _, items = planned(pack, history)
+        slime = items["slime"]
+        assert (slime.state, slime.attempt_id, slime.instead_of) == (State.CACHED, "a1", None)
+        assert "prompt" in slime.reason

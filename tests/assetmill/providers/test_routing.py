@@ -101,3 +101,8 @@ def test_routes_that_cannot_be_read_are_refused_with_the_part_that_is_wrong(text
 def test_a_manifest_that_names_somebody_twice_is_refused(names):
     with pytest.raises(Exception, match="names somebody twice"):
         names("routing: {entity: [runpod, runpod]}")
+
+
+def test_a_command_that_names_nobody_is_refused(names):
+    with pytest.raises(UsageError, match="no endpoint is named"):
+        names(wanted=" , ")
