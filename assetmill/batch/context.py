@@ -195,6 +195,7 @@ class Batch(Desk):
         lanes: the run at each of its endpoints, by address.
         closed: why nothing more is sent to this endpoint; None while something may be.
         closed_at: when that was, in seconds of the clock that never jumps.
+        probe: the picture that tries it out after it was closed, as (asset id, candidate); None when none does.
     """
 
     run_id: str
@@ -216,6 +217,7 @@ class Batch(Desk):
     lanes: dict[str, Batch] = field(default_factory=dict)
     closed: AssetmillError | None = None
     closed_at: float = 0.0
+    probe: tuple[str, int] | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -268,10 +270,10 @@ class Batch(Desk):
             lane.stopping.set()
             lane.admission.close(error)
 
-    def reopen(self) -> None:
-        """Let jobs go to this endpoint again, one of each workflow first."""
+    def reopen(self, probe: tuple[str, int]) -> None:
+        """Let a picture go to this endpoint again; the others follow when it is back."""
         if self.closed is not None and self.common.ended is None:
-            self.closed = None
+            self.closed, self.probe = None, probe
             self.stopping.clear()
             self.admission.reopen(Breakers(self.clock.monotonic, self.settings.worker_idle_s))
 

@@ -31,6 +31,7 @@ from assetmill.planning.plan import PlanItem, Road, State
 from assetmill.providers.retry import Blame, rule_for
 
 OPEN = "its job may still come back from there, and be charged"
+LOOK_EVERY_S = 1.0  # whether an endpoint that comes before another one may be asked again
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Way:
         that was not given up, whose error says why.
         """
         left = [road for road in self.roads if road.endpoint.url not in self.why]
-        road = self.heir or next((one for one in left if _open(self.batch.lane(one.endpoint))), left[-1])
+        road = self.heir or next((one for one in left if self._may_ask(one)), left[-1])
         self.heir = None
         passed = left[: left.index(road)]
         notes = {**self.why, **{one.endpoint.url: _closed(self.batch.lane(one.endpoint)) for one in passed}}
@@ -75,10 +76,26 @@ class Way:
         whys = [notes[one.endpoint.url] for one in before if one.endpoint.url in notes]
         heirs = tuple(one for one in self.roads[place + 1 :] if one.endpoint.url not in self.why)
         item = replace(self.item, road=self._drawn_from(road), fallbacks=heirs)
+        first = self.item.instead_of or self.roads[0].endpoint.name
+        if road.endpoint.name == first:
+            return replace(item, instead_of=None, instead_why="")
         if not before:
             return item
         said = "; ".join(part for part in (self.item.instead_why, *whys) if part)
-        return replace(item, instead_of=self.item.instead_of or before[0].endpoint.name, instead_why=said)
+        return replace(item, instead_of=first, instead_why=said)
+
+    def _may_ask(self, road: Road) -> bool:
+        """Whether an endpoint takes jobs; one that has rested long enough is asked again, by one picture first."""
+        lane, key = self.batch.lane(road.endpoint), self.item.key
+        if lane.closed is not None and _may_recover(lane.closed) and _rest_s(lane) <= 0:
+            lane.progress.say(f"{lane.endpoint.name} is asked again")
+            lane.reopen(key)
+        return lane.closed is None and lane.probe in (None, key)
+
+    def answered(self, lane: Batch) -> None:
+        """Its job at an endpoint has ended: if it was the first after a rest, the others may follow."""
+        if lane.probe == self.item.key:
+            lane.probe = None
 
     def _drawn_from(self, road: Road) -> Road:
         """The road with the picture that it is drawn from as it was made: another endpoint may have taken over."""
@@ -112,8 +129,8 @@ class Way:
         """Seconds until an endpoint that comes before this one has rested long enough; None if none is resting."""
         before = self.roads[: [road.endpoint.url for road in self.roads].index(lane.endpoint.url)]
         resting = [self.batch.lane(road.endpoint) for road in before if road.endpoint.url not in self.why]
-        rests = [_rest_s(one) for one in resting if one.closed is not None and _may_recover(one.closed)]
-        return min(rests, default=None)
+        rests = [_rest_s(one) for one in resting if one.closed is None or _may_recover(one.closed)]
+        return max(LOOK_EVERY_S, min(rests)) if rests else None
 
     def takes_over(self, lane: Batch, outcome: Outcome) -> bool:
         """Whether another endpoint takes the picture over; notes why, and that the endpoint has failed."""
@@ -123,7 +140,7 @@ class Way:
         if not _goes_elsewhere(outcome, error, lane.resend_unknown - self._unknown_before()):
             return False
         left = [road for road in self.roads if road.endpoint.url not in {*self.why, here}]
-        heir = next((road for road in left if _open(self.batch.lane(road.endpoint))), None)
+        heir = next((road for road in left if self._may_ask(road)), None)
         if heir is None:
             return False
         closed = isinstance(error, ProviderRefused | QueueStalled) and _may_recover(error)
@@ -152,16 +169,13 @@ def _goes_elsewhere(outcome: Outcome, error: AssetmillError, may_resend: int) ->
     return isinstance(error, AttemptError) and rule_for(error).elsewhere
 
 
-def _open(lane: Batch) -> bool:
-    """Whether jobs may go to an endpoint; one that has rested long enough is opened again."""
-    if lane.closed is not None and _may_recover(lane.closed) and _rest_s(lane) <= 0:
-        lane.progress.say(f"{lane.endpoint.name} is asked again")
-        lane.reopen()
-    return lane.closed is None
-
-
 def _rest_s(lane: Batch) -> float:
-    return max(0.0, lane.closed_at + lane.settings.provider_rest_s - lane.clock.monotonic())
+    """Seconds until an endpoint may be asked again; 0 for one that may be, or is."""
+    return (
+        0.0
+        if lane.closed is None
+        else max(0.0, lane.closed_at + lane.settings.provider_rest_s - lane.clock.monotonic())
+    )
 
 
 def _may_recover(error: AssetmillError) -> bool:

@@ -225,7 +225,10 @@ async def _take_turn(way: Way, steps: Steps) -> None:
     """Make the picture, at the first endpoint of its chain that does."""
     while True:
         lane, item = way.now()
-        outcome = await _at(lane, item, way, steps)
+        try:
+            outcome = await _at(lane, item, way, steps)
+        finally:
+            way.answered(lane)
         if outcome is None:
             continue
         if not way.takes_over(lane, outcome):

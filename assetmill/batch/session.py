@@ -130,7 +130,7 @@ async def plan_batch(batch: Batch, selection: Selection) -> tuple[Plan, History]
         history = books_of(batch.ledger, batch.pack, batch.routes, batch.clock.now())
         plan = make_plan(
             batch.pack, history, batch.routes, batch.library, selection=selection, strip=batch.strip,
-            resend_unknown=batch.resend_unknown,
+            resend_unknown=batch.settings.resend_unknown if batch.routes.paid else NO_LIMIT,
         )  # fmt: skip
         batch.common.unknowns = history.unknowns
         return plan, history

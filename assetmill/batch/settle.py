@@ -1,8 +1,9 @@
 """Attempts that were left open: paid for, and perhaps still to be had.
 
 A job is asked for at the endpoint that it was sent to, by its own id; one whose answer was lost is looked for by our
-own key. What is collected counts as a picture that is there; what is gone is settled as lost. Nothing is ever sent
-from here, and only the holder of an attempt's claim settles it.
+own key. What is collected counts as a picture that is there; what is gone is settled as lost. Only the holder of an
+attempt's claim settles it. Nothing new is ever sent from here; but where somebody waits, a picture that takes several
+jobs at its provider is carried on to its end: it was agreed to, and its money is set aside.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ class Outages:
         row = {field.name: getattr(outage, field.name) for field in fields(Outage)}
         row |= {"endpoint_url": without_secrets(outage.endpoint_url), "why": short_text(outage.why) or ""}
         with self._database.write() as connection:
+            connection.execute(delete(outages).where(outages.c.until < outage.since))  # over, and of no use to anybody
             put = dialect_of(connection).insert(outages).values(row)
             connection.execute(put.on_conflict_do_update(index_elements=["endpoint_url"], set_=row))
 

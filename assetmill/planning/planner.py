@@ -150,7 +150,7 @@ class _Planner:
         """A picture that is not there: it is out already, or to be sent, or was sent too often."""
         out = next((way for way in ways if way.made and way.made.fingerprint in self._history.open), None)
         first = out or chosen[0]
-        after = chosen[chosen.index(first) + 1 :] if first in chosen else chosen
+        after = tuple(way for way in chosen if way is not first)
         passed = ways[: ways.index(first)]
         road, rest = _road(first), tuple(_road(way) for way in after)
         unknown = self._unknown(ways)

@@ -193,7 +193,6 @@ DRAWN = (
 
 
 async def test_what_is_drawn_from_a_picture_of_another_kind_of_provider_is_bound_to_that_picture(studio):
-    studio.clock = impatient_clock()
     studio.artist.answers["a frog"] = lambda _graph: OUT_OF_MEMORY
     async with running_scenario() as scenario:
         studio.endpoint = f"{studio.pod.url},scenario+{scenario.url}"
@@ -300,7 +299,7 @@ async def test_a_fallback_that_refuses_the_key_for_an_open_job_closes_nobody_els
         studio.endpoint = f"scenario+{scenario.url}"
         assert (await studio.run(SKY)).exit_code == 0
         studio.reopen()
-        studio.settings = make_settings(**keys | {"SCENARIO_API_KEY": "revoked"})
+        studio.settings = make_settings(**keys | {"SCENARIO_API_KEY": "revoked", "ASSETMILL_RESEND_UNKNOWN": "0"})
         studio.endpoint = f"{studio.pod.url},{studio.endpoint}"
         report = await studio.run(SKY + FOURTH)
         assert [(line.asset, line.state) for line in report.failures] == [("sky", "open")]
@@ -315,3 +314,26 @@ async def test_a_backfill_that_nobody_takes_says_nothing_of_the_endpoint_to_othe
             report, _ = await run_batch(batch, ALL, "main", Steps())
             assert report.exit_code == 4
             assert batch.ledger.outages.at(clock.now()) == {}
+
+
+async def test_after_a_rest_one_picture_tries_the_endpoint_out_while_the_others_are_made_elsewhere(pair, make_settings):
+    first, second = pair
+    first.settings = make_settings(ASSETMILL_PROVIDER_REST_S="0")
+    many = "".join(f"  - {{id: e{n}, type: background, prompt: view {n}, width: 64, height: 64}}\n" for n in range(8))
+    at_once, most = [0], [0]
+
+    class Away(Steps):
+        async def generate(self, batch: Batch, item: PlanItem, entry: Pass) -> Outcome:
+            if batch.endpoint.url == first.pod.url:
+                at_once[0] += 1
+                most[0] = max(most[0], at_once[0])
+                for _ in range(50):
+                    await asyncio.sleep(0)
+                at_once[0] -= 1
+                raise ProviderAway("it is out of reach")
+            return await super().generate(batch, item, entry)
+
+    report = await first.run(many, steps=Away())
+    assert (report.exit_code, report.generated) == (0, 8)
+    assert set(made_by(first).values()) == {f"draft@{netloc(second)}"}
+    assert most == [1]
