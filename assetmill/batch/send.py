@@ -8,10 +8,8 @@ somebody else may have taken the attempt over and sent a replacement by then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypeVar
 
 from assetmill.batch.admission import Pass
 from assetmill.batch.collect import ending
@@ -33,8 +31,7 @@ from assetmill.ledger import Claim, Intent, Status
 from assetmill.money import no_cost
 from assetmill.providers.base import JobRequest
 from assetmill.providers.retry import pause_before_resend
-
-T = TypeVar("T")
+from assetmill.uninterrupted import uninterrupted
 
 
 async def send(batch: Batch, intent: Intent, request: JobRequest, entry: Pass) -> Sent | None:
@@ -55,19 +52,9 @@ async def send(batch: Batch, intent: Intent, request: JobRequest, entry: Pass) -
         OutcomeUnknown, Throttled, NotDelivered, RequestRejected, ProviderRefused: the row is settled.
     """
     try:
-        return await _uninterrupted(_deliver(batch, intent, request, entry))
+        return await uninterrupted(_deliver(batch, intent, request, entry))
     except OutcomeUnknown as error:
         return await _search(batch, intent, request, error)
-
-
-async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await something that a cancelled run must not leave half done: it ends first, then the cancellation goes on."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 async def _deliver(batch: Batch, intent: Intent, request: JobRequest, entry: Pass) -> Sent:
@@ -118,7 +105,7 @@ async def _search(batch: Batch, intent: Intent, request: JobRequest, error: Outc
     sighting = await batch.provider.find(request.attempt_id, age_s=0.0)
     if sighting.job_id is not None:
         batch.progress.say(f"a job whose answer was lost was found again: {sighting.evidence}")
-        return await _uninterrupted(_note(batch, intent, sighting.job_id, intent.intended_at))  # it ran meanwhile
+        return await uninterrupted(_note(batch, intent, sighting.job_id, intent.intended_at))  # it ran meanwhile
     if sighting.unanswered:
         return None
     told: AttemptError = OutcomeUnknown(f"{error.message}; {sighting.evidence}", hint=error.hint)

@@ -8,7 +8,7 @@ smallest of the budgets for one run. It never brings a picture: whatever its job
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_UP, Decimal
 from typing import Any, Final, TypeVar
@@ -35,6 +35,7 @@ from assetmill.planning.estimate import START, TAIL
 from assetmill.planning.fingerprint import digest
 from assetmill.providers.base import Job, JobRequest
 from assetmill.providers.retry import pause_before_resend
+from assetmill.uninterrupted import uninterrupted
 
 GAME: Final = "doctor"
 PACK: Final = "probe"
@@ -80,7 +81,7 @@ class Probes:
         intent = self._intent(graph)
         limit_ms, ttl_ms = LONGEST_S * 1000, TTL_S * 1000
         request = JobRequest(intent.attempt_id, graph, OUTPUTS, execution_timeout_ms=limit_ms, ttl_ms=ttl_ms)
-        sent = await _uninterrupted(self._deliver(intent, request))
+        sent = await uninterrupted(self._deliver(intent, request))
         self.sent += 1
         try:
             job = await self.desk.provider.wait(sent.job_id, self.desk.observed)
@@ -183,13 +184,3 @@ class Probes:
             return None
         whole_s = Decimal(str(LONGEST_S + START.high + TAIL.high))
         return (self.desk.endpoint.usd_per_s * whole_s).quantize(USD_STEP, ROUND_UP)
-
-
-async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await something that must not be left half done: it ends first, then the interruption goes on."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

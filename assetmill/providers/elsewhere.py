@@ -7,12 +7,20 @@ placeholders has the word `draft` in the path of its address, and only one of th
 from __future__ import annotations
 
 from decimal import Decimal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
-from assetmill.errors import ProviderRefused, UsageError
+from assetmill.errors import ProviderRefused
 from assetmill.money import unit_prices
 from assetmill.money.prices import hourly
-from assetmill.providers.endpoint import COMFYUI, DRAFT, LOOPBACK, SCENARIO, Endpoint
+from assetmill.providers.endpoint import (
+    COMFYUI,
+    DRAFT,
+    LOOPBACK,
+    SCENARIO,
+    Endpoint,
+    address_parts,
+    refuse_in_the_clear,
+)
 from assetmill.settings import Settings
 
 DRAFT_MODEL = "draft-1"
@@ -26,7 +34,9 @@ def scenario(settings: Settings, address: str) -> Endpoint:
         UsageError: it is no usable address.
         ProviderRefused: keys are missing, or must not go there.
     """
-    parts, drafts = _parts(address, "SCENARIO_API_URL")
+    parts = address_parts(address, "https://api.cloud.scenario.com/v1")
+    refuse_in_the_clear(parts)
+    drafts = _draws_drafts(parts)
     local = parts.hostname in LOOPBACK
     if not local and address.rstrip("/") != settings.scenario_api_url.rstrip("/"):
         raise ProviderRefused(
@@ -61,13 +71,16 @@ def comfyui(settings: Settings, address: str) -> Endpoint:
         UsageError: it is no usable address.
         ProviderRefused: the key must not go there.
     """
-    parts, drafts = _parts(address, "COMFYUI_URL")
+    parts = address_parts(address, "http://gpu-box:8188")
+    drafts = _draws_drafts(parts)
     ours = settings.comfyui_url is not None and address.rstrip("/") == settings.comfyui_url.rstrip("/")
     if not ours and parts.hostname not in LOOPBACK and settings.comfyui_api_key is not None:
         raise ProviderRefused(
             f"no key may be sent to {parts.hostname}: it is not the host of COMFYUI_URL",
             hint="set COMFYUI_URL if your ComfyUI is there",
         )
+    if settings.comfyui_api_key is not None:
+        refuse_in_the_clear(parts)
     hour = Decimal(0) if drafts else settings.comfyui_usd_per_hour
     told = "COMFYUI_USD_PER_HOUR" if hour is not None else "unknown: COMFYUI_USD_PER_HOUR is not set"
     return Endpoint(
@@ -98,18 +111,6 @@ def _name(kind: str, configured: str, address: str, parts: SplitResult) -> str:
     return kind if address.rstrip("/") == configured.rstrip("/") else f"{kind}@{parts.netloc}"
 
 
-def _parts(address: str, variable: str) -> tuple[SplitResult, bool]:
-    """Parts of an address that keys may travel to, and whether placeholders are drawn there."""
-    if "@" in address:  # not repeated: it may hold a password
-        raise UsageError("an address with a user or password is no endpoint address", hint="put keys in the settings")
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
-    except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment:
-        raise UsageError(f"{address!r} is no endpoint address", hint=f"write {variable} like http://127.0.0.1:8188")
-    local = parts.hostname in LOOPBACK
-    if parts.scheme == "http" and not local and not variable.startswith("COMFYUI"):
-        raise UsageError("an endpoint on another machine needs https", hint="the key would travel in the clear")
-    return parts, local and DRAFT in parts.path.split("/")
+def _draws_drafts(parts: SplitResult) -> bool:
+    """Whether placeholders are drawn there; on this machine alone."""
+    return parts.hostname in LOOPBACK and DRAFT in parts.path.split("/")

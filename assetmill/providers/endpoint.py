@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+from assetmill.errors import UsageError
 from assetmill.money import PriceList, published_prices
 
 DRAFT = "draft"
@@ -18,6 +20,38 @@ RUNPOD = "runpod"
 SCENARIO = "scenario"
 COMFYUI = "comfyui"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def address_parts(address: str, like: str) -> SplitResult:
+    """Parts of an http(s) address that keys may travel to.
+
+    Args:
+        address: as somebody has written it; one that holds a password is not repeated.
+        like: what a usable one looks like, for the error's hint.
+
+    Raises:
+        UsageError: it is no such address.
+    """
+    if "@" in address:
+        raise UsageError("an address with a user or password is no endpoint address", hint="put keys in the settings")
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise UsageError(f"{address!r} is no endpoint address", hint=f"like {like}")
+    return parts
+
+
+def refuse_in_the_clear(parts: SplitResult) -> None:
+    """Refuse an address of another machine to which a key would travel in the clear.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise UsageError("an endpoint on another machine needs https", hint="the key would travel in the clear")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,19 @@ from assetmill.errors import ProviderRefused, UsageError
 from assetmill.money import DRAFT_PRICE
 from assetmill.money.kept import known_prices
 from assetmill.providers.elsewhere import comfyui, scenario
-from assetmill.providers.endpoint import COMFYUI, DRAFT, LOOPBACK, SCENARIO, Endpoint
+from assetmill.providers.endpoint import (
+    COMFYUI,
+    DRAFT,
+    LOOPBACK,
+    SCENARIO,
+    Endpoint,
+    address_parts,
+    refuse_in_the_clear,
+)
 from assetmill.settings import Settings
 
 DRAFT_MODEL = "draft-1"
+RUNPOD_LIKE = "http://127.0.0.1:8000/v2/draft"
 NAMES = ("draft", "runpod", "custom", "scenario", "comfyui")
 ENDPOINT_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)+/?")  # ends in an id, and leads nowhere else
 
@@ -129,17 +138,10 @@ def _by_address(settings: Settings, address: str) -> Endpoint:
 
 def _endpoint_parts(address: str) -> SplitResult:
     """Parts of an address that keys may travel to."""
-    if "@" in address:  # not repeated: it may hold a password
-        raise UsageError("an address with a user or password is no endpoint address", hint="put keys in the settings")
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
-    except ValueError:
-        usable = False
-    if not usable or not ENDPOINT_PATH.fullmatch(parts.path) or parts.query or parts.fragment:
-        raise UsageError(f"{address!r} is no endpoint address", hint="like http://127.0.0.1:8000/v2/draft")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise UsageError("an endpoint on another machine needs https", hint="the key would travel in the clear")
+    parts = address_parts(address, RUNPOD_LIKE)
+    if not ENDPOINT_PATH.fullmatch(parts.path):
+        raise UsageError(f"{address!r} is no endpoint address", hint=f"like {RUNPOD_LIKE}")
+    refuse_in_the_clear(parts)
     return parts
 
 

@@ -38,9 +38,10 @@ from assetmill.providers.scenario.gate import Gate
 from assetmill.providers.scenario.probe import units_of
 from assetmill.providers.scenario.runner import Run, Runner
 from assetmill.providers.scenario.seek import Seeker
-from assetmill.providers.scenario.sender import Sender, whole
+from assetmill.providers.scenario.sender import Sender
 from assetmill.providers.scenario.uploads import Uploader
 from assetmill.providers.scenario.watch import YOUNG_S, Watcher
+from assetmill.uninterrupted import uninterrupted
 
 SPARE_CONNECTIONS = 8
 SURE_PAUSES_S = (1.0, 1.5)  # a 404 that is still there after these is meant
@@ -98,7 +99,7 @@ class ScenarioProvider(Provider):
         chain = Chain(await self._book.steps(request.attempt_id))
         if not chain.rows:
             chain = Chain.planned(request.graph)
-            await whole(self._book.note(request.attempt_id, *chain.rows))
+            await uninterrupted(self._book.note(request.attempt_id, *chain.rows))
         while (step := chain.next) is not None and not step.paid:
             chain = await self._upload(request, chain, step)
         if step is None or step.job_id is not None:
@@ -203,7 +204,7 @@ class ScenarioProvider(Provider):
         asset_id = await self._uploader.upload(image)
         now = self._clock.now()
         done = replace(step, state=StepState.DONE, assets=(asset_id,), units=0.0, tries=step.tries + 1, ended_at=now)
-        await whole(self._book.note(request.attempt_id, done))
+        await uninterrupted(self._book.note(request.attempt_id, done))
         return chain.with_rows(done)
 
     async def _carried(self, job_id: str) -> tuple[Run, Chain]:

@@ -8,8 +8,7 @@ above cannot be stopped meanwhile.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from assetmill.providers.scenario.chain import Chain, MissingAssetError
 from assetmill.providers.scenario.gate import CEILING_PAUSE_S, Gate
 from assetmill.providers.scenario.inputs import Fitter
 from assetmill.providers.scenario.refusals import CeilingReachedError
+from assetmill.uninterrupted import uninterrupted
 
 TURN_S = 60.0
 """A call waits this long for its turn before its sender is asked whether it still wants it."""
@@ -62,7 +62,7 @@ class Sender:
             await self._gate.enter(attempt_id, until)
             accepted = False
             try:
-                chain = await whole(self._post(attempt_id, chain, step, body))
+                chain = await uninterrupted(self._post(attempt_id, chain, step, body))
                 accepted = True
             except CeilingReachedError as error:
                 self._gate.leave(attempt_id)
@@ -105,15 +105,3 @@ class Sender:
         noted = replace(intended, state=StepState.SUBMITTED, job_id=started.job_id, units=started.units)
         await self._book.note(attempt_id, noted)
         return chain.with_rows(noted)
-
-
-async def whole(work: Coroutine[Any, Any, T]) -> T:
-    """Await something that a cancelled run must not leave half done: it ends first, then the cancellation goes on."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # nobody is there to be told
-        raise

@@ -225,3 +225,9 @@ def test_comfyui_without_a_server_of_its_own_is_runpods_as_it_always_was(setting
     assert resolve_endpoint(settings(**RUNPOD), "comfyui").kind == "runpod"
     made = settings(COMFYUI_URL="http://gpu-box:8188", COMFYUI_USD_PER_HOUR="0", **RUNPOD)
     assert (resolve_endpoint(made, "comfyui").kind, resolve_endpoint(made, "comfyui").paid) == ("comfyui", False)
+
+
+def test_a_key_of_comfyui_never_travels_in_the_clear_to_another_machine(settings):
+    made = settings(COMFYUI_URL="http://gpu-box:8188", COMFYUI_API_KEY="made-up")
+    with pytest.raises(UsageError, match="needs https"):
+        resolve_endpoint(made, "comfyui")
