@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 def test_a_run_that_is_killed_on_its_way_goes_on_and_pays_for_nothing_twice():
-    command = [sys.executable, str(HERE / "kills.py"), "--types", "entity", "--every", "6"]
+    command = [sys.executable, str(HERE / "kills.py"), "--types", "entity", "--every", "8"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (right, killed) = re.findall(r"second payment: (\d+) of (\d+)", done.stdout)[0]
