@@ -87,10 +87,16 @@ class Way:
     def _may_ask(self, road: Road) -> bool:
         """Whether an endpoint takes jobs; one that has rested long enough is asked again, by one picture first."""
         lane, key = self.batch.lane(road.endpoint), self.item.key
+        if road is not self.item.road and not self._may_cost(lane, road):
+            return False
         if lane.closed is not None and _may_recover(lane.closed) and _rest_s(lane) <= 0:
             lane.progress.say(f"{lane.endpoint.name} is asked again")
             lane.reopen(key)
         return lane.closed is None and lane.probe in (None, key)
+
+    def _may_cost(self, lane: Batch, road: Road) -> bool:
+        """Whether somebody who would take over has a price; under a budget nobody is asked who has none."""
+        return not lane.purse.limits or lane.purse.bounds.reservation(replace(self.item, road=road)) is not None
 
     def answered(self, lane: Batch) -> None:
         """Its job at an endpoint has ended: if it was the first after a rest, the others may follow."""

@@ -124,7 +124,7 @@ class _Planner:
     def item(self, asset: Asset, candidate: int) -> PlanItem:
         shape = digest(finish_fields(asset, self._pack, strip=self._strip))
         ways = self._ways(asset, candidate)
-        there = next((way for way in ways if way.made and way.made.fingerprint in self._history.by_fingerprint), None)
+        there = self._there(ways)
         if there is not None and there.made is not None:
             kept = self._history.by_fingerprint[there.made.fingerprint]
             return self._cached(asset, candidate, shape, _road(there), kept.attempt_id, self._stood_in(ways, there))
@@ -142,6 +142,17 @@ class _Planner:
         made = chosen[0].made
         changed = changed_fields(before, made.fields) if before is not None and made is not None else ()
         return self._due(asset, candidate, shape, ways, chosen, changed)
+
+    def _there(self, ways: tuple[_Way, ...]) -> _Way | None:
+        """Whose picture is kept. Of several the one that was finished and used: what was drawn from it stays.
+
+        A job that was out of sight may come back after somebody else has made the picture.
+        """
+        kept = [way for way in ways if way.made and way.made.fingerprint in self._history.by_fingerprint]
+        if len(kept) > 1:
+            used = {attempt_id for attempt_id, _ in self._history.verdicts}
+            kept.sort(key=lambda way: self._history.by_fingerprint[_road(way).made.fingerprint].attempt_id not in used)
+        return kept[0] if kept else None
 
     def _due(
         self, asset: Asset, candidate: int, shape: str, ways: tuple[_Way, ...], chosen: tuple[_Way, ...],
@@ -218,10 +229,9 @@ class _Planner:
         if not source.enabled:
             raise WorkflowError(f"it is drawn from {source.id}, which is disabled")
         ways = self._ways(source, 0)
-        prints = [way.made.fingerprint for way in ways if way.made is not None]
-        there = next((one for one in prints if one in self._history.by_fingerprint), None)
+        there = self._there(ways)
         if there is not None:
-            return there
+            return _road(there).made.fingerprint
         last = self._history.latest.get((source.id, 0)) if source.locked else None
         if last is not None:
             return last.fingerprint

@@ -337,3 +337,13 @@ async def test_after_a_rest_one_picture_tries_the_endpoint_out_while_the_others_
     assert (report.exit_code, report.generated) == (0, 8)
     assert set(made_by(first).values()) == {f"draft@{netloc(second)}"}
     assert most == [1]
+
+
+async def test_under_a_budget_nobody_takes_over_whose_price_is_unknown(studio, make_settings):
+    keys = {"SCENARIO_API_KEY": "made-up", "SCENARIO_SECRET_API_KEY": "made-up", "ASSETMILL_RUN_BUDGET_USD": "1"}
+    settings, clock = make_settings(**keys), impatient_clock()
+    chain = "scenario+http://127.0.0.1:9/v1,comfyui+http://127.0.0.1:9"
+    async with open_batch(settings, Request(studio.write(SKY), chain), clock, clock.new_id()) as batch:
+        report, _ = await run_batch(batch, ALL, "main", Steps())
+    assert (report.exit_code, report.generated) == (4, 0), "the provider is away; the budget is not to blame"
+    assert {row["provider"] for row in studio.rows()} == {"scenario"}

@@ -181,3 +181,15 @@ def test_a_locked_picture_stays_and_stays_whose_it_is_whatever_an_endpoint_can_d
         slime = items["slime"]
         assert (slime.state, slime.attempt_id, slime.instead_of) == (State.CACHED, "a1", None)
         assert "prompt" in slime.reason
+
+
+def test_a_job_that_comes_back_late_does_not_replace_the_picture_that_was_used_meanwhile(pack):
+    _, items = planned(pack)
+    slime = items["slime"]
+    first, theirs = slime.made.fingerprint, slime.fallbacks[0].made.fingerprint
+    late, used = Picture("late", "slime", 0, first, draft=False), Picture("used", "slime", 0, theirs, draft=False)
+    both = {first: late, theirs: used}
+    _, items = planned(pack, History(by_fingerprint=both, verdicts={("used", slime.finish_fingerprint): None}))
+    assert (items["slime"].attempt_id, items["slime"].road.endpoint) == ("used", SCENARIO)
+    _, items = planned(pack, History(by_fingerprint=both))
+    assert items["slime"].attempt_id == "late", "where neither was used the first in the chain counts"
