@@ -30,8 +30,8 @@ from assetmill.providers.base import Collected, Job, JobState
 from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod import RunPodProvider
 from assetmill.providers.runpod.answers import is_draft, output_files, output_notes, to_job
-from assetmill.providers.runpod.api import json_object, retry_after_s
-from assetmill.providers.runpod.failures import one_line
+from assetmill.providers.wire import json_object, retry_after_s
+from assetmill.providers.words import one_line
 
 RECORDED = json.loads((Path(__file__).parents[1] / "fixtures" / "worker_answers.json").read_text(encoding="utf-8"))
 BODIES = [RECORDED[name]["body"] for name in sorted(RECORDED)]

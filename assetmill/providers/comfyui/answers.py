@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assetmill.providers.base import Job, JobState
-from assetmill.providers.runpod.failures import one_line
+from assetmill.providers.words import one_line
 
 ATTEMPT_KEY = "assetmill_attempt"
 """Our own key in a prompt's `extra_data`; ComfyUI keeps that beside the graph and never looks into it."""

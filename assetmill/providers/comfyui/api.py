@@ -35,8 +35,8 @@ from assetmill.providers.comfyui.answers import (
     read_queue,
     refusal,
 )
-from assetmill.providers.runpod.api import NEVER_LEFT, json_object, retry_after_s
-from assetmill.providers.runpod.failures import one_line
+from assetmill.providers.wire import NEVER_LEFT, json_object, retry_after_s
+from assetmill.providers.words import one_line
 from assetmill.redaction import Redaction
 
 CONNECT_S = 10.0

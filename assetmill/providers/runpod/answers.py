@@ -26,7 +26,8 @@ from assetmill.errors import (
     WrongCount,
 )
 from assetmill.providers.base import Job, JobRequest, JobState
-from assetmill.providers.runpod.failures import MAX_DETAILS, class_of, failed, failure_of, one_line, words_of
+from assetmill.providers.runpod.failures import MAX_DETAILS, class_of, failed, failure_of, words_of
+from assetmill.providers.words import one_line
 
 STATES = {
     "IN_QUEUE": JobState.QUEUED,

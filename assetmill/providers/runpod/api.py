@@ -7,10 +7,7 @@ errors say what a caller may do. Every call has a timeout. Nothing here logs a k
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -26,9 +23,10 @@ from assetmill.errors import (
 )
 from assetmill.providers.base import Job, JobRequest
 from assetmill.providers.runpod.answers import request_body, to_job
-from assetmill.providers.runpod.failures import one_line
 from assetmill.providers.runpod.limits import Operation, RateLimits
 from assetmill.providers.runpod.listing import JOB_ID
+from assetmill.providers.wire import NEVER_LEFT, json_object, retry_after_s
+from assetmill.providers.words import one_line
 from assetmill.redaction import Redaction
 
 MAX_RUN_BYTES = 10 * 1024 * 1024  # RunPod refuses a larger /run body with 400 "exceeded max body size of 10MiB"
@@ -40,7 +38,6 @@ MAX_LISTING_BYTES = 64 * 1024 * 1024  # a listing may repeat every input, pictur
 UNAUTHORISED = frozenset({401, 403})
 SURE_PAUSES_S = (1.0, 1.5)  # a 404 or a refusal that is still there after these is meant
 READ_HEADERS = ("content-type", "retry-after")
-NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class JobUnknownError(Exception):
@@ -250,23 +247,6 @@ class JobApi:
         return retry_after_s(response.headers.get("retry-after", ""), self._clock.now())
 
 
-def retry_after_s(value: str, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for: a number or an HTTP date; None when it is neither."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = _seconds_until(value, now)
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _seconds_until(value: str, now: datetime) -> float:
-    try:
-        then = parsedate_to_datetime(value)
-    except (ValueError, TypeError, OverflowError):
-        return math.nan
-    return ((then if then.tzinfo else then.replace(tzinfo=UTC)) - now).total_seconds()
-
-
 def _with_content(response: httpx.Response, content: bytes) -> httpx.Response:
     """The answer with another body; the headers that anybody here reads stay."""
     if content is response.content:
@@ -285,17 +265,6 @@ async def _bounded(response: httpx.Response) -> bytes | None:
             return None
         parts.append(part)
     return b"".join(parts)
-
-
-def json_object(response: httpx.Response) -> dict[str, Any] | None:
-    """The body, where it is a JSON object and says so."""
-    if "json" not in response.headers.get("content-type", ""):
-        return None
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):  # nested deeper than a parser follows is no answer of theirs
-        return None
-    return body if isinstance(body, dict) else None
 
 
 def _in_json(response: httpx.Response) -> bool:

@@ -18,9 +18,10 @@ from pydantic import SecretStr
 from assetmill.clock import Clock
 from assetmill.errors import NotDelivered, ProviderRefused
 from assetmill.money.kept import Catalog, Listing
-from assetmill.providers.runpod.api import ASIDE_S, json_object
-from assetmill.providers.runpod.failures import one_line
+from assetmill.providers.runpod.api import ASIDE_S
 from assetmill.providers.runpod.management import bearer, part
+from assetmill.providers.wire import json_object
+from assetmill.providers.words import one_line
 
 MOST_MODELS = 1000
 MOST_USD_PER_HOUR = 1000.0

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +28,8 @@ from assetmill.errors import (
     WorkerFault,
 )
 from assetmill.providers.base import Job, JobState
+from assetmill.providers.words import one_line, plain_text
 
-MAX_ERROR_CHARS = 600
 MAX_DETAILS = 20
 _READ_CHARS = 20_000  # of each sentence; the telling words stand at its beginning
 
@@ -60,12 +59,6 @@ _NODE = re.compile(r"Workflow execution error: Node Type", re.IGNORECASE)
 _TO_S3 = re.compile(r"^Error uploading .* to S3:", re.IGNORECASE)
 _NEVER_HEARD = re.compile(r"\s*Job ID not found\s*", re.IGNORECASE)
 
-_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{0,9}://[^\s\"'<>]+", re.IGNORECASE)
-_SIGNED = re.compile(r"[^\s\"'<>]{0,500}(?:X-Amz-|Signature=)[^\s\"'<>]*", re.IGNORECASE)
-_DATA = re.compile(r"[A-Za-z0-9+/=_-]{60,}")  # base64 may come in lines of 64
-
-_SHORT = reprlib.Repr()
-_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring = 4, 8, 8, 300
 
 _HINTS: Mapping[type[JobFailed], str] = {
     StartupFailed: "read the worker's log; images before worker-comfyui 5.8.3 give ComfyUI only 25 s to come up",
@@ -147,19 +140,11 @@ def words_of(error: Any, output: Any = None) -> Words:
     """
     beside = output.get("details") if isinstance(output, Mapping) else None
     told = beside if isinstance(beside, list) else [beside]
-    details = tuple(text for part in told[:MAX_DETAILS] if (text := _text(part)))
+    details = tuple(text for part in told[:MAX_DETAILS] if (text := plain_text(part)))
     kind, message = _exception(error)
     shown = one_line("; ".join(part for part in (message or kind, *details) if part)) or "no reason given"
     headline = f"{kind}: {message}" if kind else message
     return Words(headline[:_READ_CHARS], tuple(part[:_READ_CHARS] for part in details), shown)
-
-
-def one_line(value: Any) -> str:
-    """Any JSON value as one line of at most 601 characters, fit for a log and the books."""
-    text = _ADDRESS.sub("[address]", _text(value)[: 4 * MAX_ERROR_CHARS])
-    text = _DATA.sub("[data]", _SIGNED.sub("[address]", text))
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return text[:MAX_ERROR_CHARS] + ("…" if len(text) > MAX_ERROR_CHARS else "")
 
 
 def _exception(error: Any) -> tuple[str, str]:
@@ -170,15 +155,5 @@ def _exception(error: Any) -> tuple[str, str]:
         except (ValueError, RecursionError):
             parsed = None
         if isinstance(parsed, dict) and (parsed.get("error_message") or parsed.get("error_type")):
-            return _text(parsed.get("error_type")), _text(parsed.get("error_message"))
-    return "", _text(error)
-
-
-def _text(value: Any) -> str:
-    """A value as text: strings as they are, containers shortened however deep or large they may be."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    try:
-        return _SHORT.repr(value)
-    except (ValueError, RecursionError):  # a whole number of thousands of digits has no text
-        return f"[{type(value).__name__}]"
+            return plain_text(parsed.get("error_type")), plain_text(parsed.get("error_message"))
+    return "", plain_text(error)

@@ -19,8 +19,8 @@ from assetmill.clock import Clock
 from assetmill.providers.base import EndpointFacts, WorkerSeen
 from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.runpod.answers import MAX_ID_CHARS
-from assetmill.providers.runpod.failures import one_line
 from assetmill.providers.runpod.management import ask, count, part
+from assetmill.providers.words import one_line
 
 READY = frozenset({"idle", "ready", "running"})
 UNPAID = frozenset({"throttled", "stopped", "exited"})

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from assetmill.errors import ProviderRefused
 from assetmill.providers.endpoint import Endpoint
-from assetmill.providers.runpod.api import ASIDE_S, json_object
+from assetmill.providers.runpod.api import ASIDE_S
+from assetmill.providers.wire import json_object
 
 
 def bearer(key: SecretStr | None) -> dict[str, str]:

@@ -13,9 +13,10 @@ import httpx
 
 from assetmill.errors import NotDelivered, ProviderRefused
 from assetmill.providers.endpoint import Endpoint
-from assetmill.providers.runpod.api import ASIDE_S, UNAUTHORISED, json_object
+from assetmill.providers.runpod.api import ASIDE_S, UNAUTHORISED
 from assetmill.providers.runpod.diagnosis import STATUSES
 from assetmill.providers.runpod.management import ask, bearer, count, part
+from assetmill.providers.wire import json_object
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from assetmill.providers.base import Job, JobState
-from assetmill.providers.runpod.failures import one_line
+from assetmill.providers.words import one_line
 from assetmill.workflows.probe import NodeError, Refusal
 
 MOST_CHARS = 2_000_000

@@ -15,7 +15,7 @@ from typing import Any
 
 from assetmill.errors import CancelledElsewhere, ExecutionFailed, JobFailed, ValidationFailed
 from assetmill.providers.base import Job, JobState
-from assetmill.providers.runpod.failures import one_line
+from assetmill.providers.words import one_line
 
 STATES = {
     "pending": JobState.QUEUED,

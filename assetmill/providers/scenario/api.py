@@ -21,9 +21,9 @@ import httpx
 from assetmill.clock import Clock
 from assetmill.errors import NotDelivered, OutcomeUnknown, ProviderRefused, RequestRejected, Throttled
 from assetmill.providers.endpoint import Endpoint
-from assetmill.providers.runpod.api import json_object
 from assetmill.providers.scenario.answers import RemoteJob, read_job, read_units
 from assetmill.providers.scenario.refusals import CeilingReachedError, refusal, words_of
+from assetmill.providers.wire import json_object
 from assetmill.redaction import Redaction
 
 CONNECT_S = 10.0

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 
 from assetmill.errors import AssetmillError, ProviderRefused, RequestRejected, RequestTooLarge, Throttled
-from assetmill.providers.runpod.api import json_object, retry_after_s
-from assetmill.providers.runpod.failures import one_line
+from assetmill.providers.wire import json_object, retry_after_s
+from assetmill.providers.words import one_line
 
 _PLAN = re.compile(r"\bplans?\b|subscription|upgrade|\bmodels?\b|feature", re.IGNORECASE)
 _UNITS = re.compile(r"(?:not enough|insufficient|no more|out of).{0,40}(?:unit|credit)", re.IGNORECASE)

@@ -20,7 +20,8 @@ from assetmill.errors import (
     Throttled,
 )
 from assetmill.providers.base import InputImage, JobRequest
-from assetmill.providers.runpod.api import MAX_RUN_BYTES, JobApi, JobUnknownError, retry_after_s
+from assetmill.providers.runpod.api import MAX_RUN_BYTES, JobApi, JobUnknownError
+from assetmill.providers.wire import retry_after_s
 
 REQUEST = JobRequest("attempt-1", {"9": {"class_type": "SaveImage", "inputs": {}}}, {"image": "attempt-1-image"})
 

@@ -21,7 +21,8 @@ from assetmill.errors import (
 )
 from assetmill.providers.base import JobState
 from assetmill.providers.runpod.answers import output_files, outputs_missing, to_job
-from assetmill.providers.runpod.failures import MAX_ERROR_CHARS, class_of, failure_of, one_line, words_of
+from assetmill.providers.runpod.failures import class_of, failure_of, words_of
+from assetmill.providers.words import MAX_ERROR_CHARS, one_line
 
 RECORDED = json.loads((Path(__file__).parents[2] / "fixtures" / "worker_failures.json").read_text())
 NODE = "Workflow execution error: Node Type: {}, Node ID: 20, Message: {}"
