@@ -18,6 +18,7 @@ from assetmill.storage.access import Jurisdiction, S3Access, r2_endpoint
 
 Amount = Annotated[Decimal, Field(ge=0, lt=1_000_000, allow_inf_nan=False)]
 ProviderName = Literal["draft", "runpod", "comfyui", "scenario"]
+ScalePolicy = Literal["keep", "restore", "around"]
 
 
 class Settings(BaseSettings):
@@ -53,6 +54,9 @@ class Settings(BaseSettings):
     ledger: str | None = Field(None, alias="ASSETMILL_LEDGER_URL")
     channel: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field("main", alias="ASSETMILL_CHANNEL")
     strip_provenance: bool = Field(False, alias="ASSETMILL_STRIP_PROVENANCE")
+
+    endpoint_file: Path = Field(Path("runpod-worker/endpoint.yaml"), alias="ASSETMILL_ENDPOINT_FILE")
+    scale: ScalePolicy = Field("keep", alias="ASSETMILL_SCALE")
 
     max_workers: Annotated[int, Field(ge=1, le=100)] = Field(3, alias="ASSETMILL_MAX_WORKERS")
     queue_ahead: Annotated[int, Field(ge=0, le=10)] = Field(1, alias="ASSETMILL_QUEUE_AHEAD")
