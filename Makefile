@@ -32,12 +32,15 @@ test: $(VENV)/dev.stamp ## Every test
 test-engines: $(VENV)/dev.stamp engine-tools $(ENGINES)/installed.stamp ## Game engines load the published example, in Chromium; SHORT=1 leaves out what is long
 	$(BIN)/python -m pytest -q tests/engines $(if $(SHORT),-m "not long")
 
-check: $(VENV)/dev.stamp ## Format, lint, types, import laws, workflows, whitespace
+check: $(VENV)/dev.stamp ## Format, lint, types, import laws, workflows, the worker image, workflows on GitHub
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/assetmill workflows lint
+	$(BIN)/assetmill worker-image lint
+	$(BIN)/hadolint deploy/Dockerfile runpod-worker/Dockerfile
+	$(BIN)/zizmor --offline --no-progress --quiet --persona pedantic .github/workflows
 
 fmt: $(VENV)/dev.stamp ## Format the code and mend what can be mended
 	$(BIN)/ruff format .

@@ -11,6 +11,7 @@
     │   └── BudgetExceeded             the budget would be overspent
     │       └── BudgetTaken            what is left of it is set aside for jobs that are out: wait for them
     ├── ProviderRefused                key, endpoint or permission: stop the batch      exit 4
+    │   ├── NoSuchEndpoint             the account has none of this id
     │   ├── ProviderAway               out of reach, or takes nothing: stop the batch, for now
     │   └── ProviderFailing            jobs fail one after another: stop the batch
     ├── StorageError                   store unavailable                                exit 5
@@ -135,6 +136,12 @@ class ProviderRefused(AssetmillError):
     exit_code = 4
     code = "provider_refused"
     passing: ClassVar[bool] = False
+
+
+class NoSuchEndpoint(ProviderRefused):
+    """The account has no endpoint of this id."""
+
+    code = "no_such_endpoint"
 
 
 class ProviderAway(ProviderRefused):

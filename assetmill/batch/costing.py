@@ -96,7 +96,7 @@ async def _accounted(desk: Desk, sent: Sent, facts: Facts, *, ask: bool = True) 
         turn = UNKNOWN_TURN
     else:
         turn = await desk.roster.turn(facts.worker_id, spell, facts.queue_ms, ask=ask)
-        facts = _priced(desk, facts, facts.worker_id)
+        facts = _behind(_priced(desk, facts, facts.worker_id), turn.waited_ms)
     usd_per_s = sent.usd_per_s if facts.price_per_s_usd is None else facts.price_per_s_usd
     hidden_ms = _hidden_ms(sent, facts)
     if desk.endpoint.kind == COMFYUI:  # a server that is there anyhow: no job starts it, and none leaves it idle
@@ -139,6 +139,18 @@ def _priced(desk: Desk, facts: Facts, worker_id: str) -> Facts:
         return facts
     gpu, price = found
     return replace(facts, gpu=gpu, price_per_s_usd=price.usd_per_s, price_source=price.cited)
+
+
+def _behind(facts: Facts, waited_ms: int) -> Facts:
+    """The times of a job that its worker fetched ahead: what it waited there is delay, and another job's execution."""
+    if not waited_ms or facts.started_at is None or facts.execution_ms is None:
+        return facts
+    return replace(
+        facts,
+        started_at=facts.started_at + timedelta(milliseconds=waited_ms),
+        queue_ms=None if facts.queue_ms is None else facts.queue_ms + waited_ms,
+        execution_ms=max(0, facts.execution_ms - waited_ms),
+    )
 
 
 def _with_turn(facts: Facts, turn: Turn) -> Facts:

@@ -70,7 +70,7 @@ class Hall:
             ProviderRefused: a draft endpoint did not start.
         """
         ours = _started_here(endpoint)
-        endpoint = await self.stack.enter_async_context(_running(endpoint, self.settings))
+        endpoint = await self.stack.enter_async_context(running(endpoint, self.settings))
         provider = new_provider(endpoint, self.settings, self.clock, self.progress, self.ledger, self.owner)
         self.stack.push_async_callback(provider.aclose)
         endpoint, facts = await priced(endpoint, provider, self.settings, self.clock, self.progress.say)
@@ -85,7 +85,7 @@ def _started_here(endpoint: Endpoint) -> bool:
 
 
 @asynccontextmanager
-async def _running(endpoint: Endpoint, settings: Settings) -> AsyncIterator[Endpoint]:
+async def running(endpoint: Endpoint, settings: Settings) -> AsyncIterator[Endpoint]:
     """The endpoint itself; a draft endpoint without an address is started for the length of the block."""
     if not _started_here(endpoint):
         yield endpoint

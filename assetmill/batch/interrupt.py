@@ -58,15 +58,22 @@ def interruptible(batch: Batch) -> Iterator[Interruption]:
     """
     task = asyncio.current_task()
     interruption = Interruption(batch, task.cancel if task is not None else lambda: None)
-    if threading.current_thread() is not threading.main_thread():
+    with on_signals(interruption.ask):
         yield interruption
+
+
+@contextmanager
+def on_signals(ask: Callable[[], None]) -> Iterator[None]:
+    """Call `ask` for every Ctrl-C and SIGTERM, for as long as the block lasts; outside the main thread none arrives."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
-        loop.add_signal_handler(number, interruption.ask)
+        loop.add_signal_handler(number, ask)
     try:
-        yield interruption
+        yield
     finally:
         for number, handler in before.items():
             loop.remove_signal_handler(number)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from assetmill.batch.context import Batch
 from assetmill.batch.sharing import BACKFILL
@@ -12,10 +14,15 @@ from assetmill.guides import draw
 from assetmill.ledger import Intent
 from assetmill.planning.fingerprint import Generation, with_seed
 from assetmill.planning.plan import PlanItem
+from assetmill.planning.recipes import GraphRecipe, Recipe, recipe_for
 from assetmill.providers.base import InputImage, JobRequest
 from assetmill.providers.endpoint import SCENARIO
-from assetmill.workflows.bind import BoundGraph, bind
+from assetmill.workflows.bind import bind
+from assetmill.workflows.contract import Contract
 from assetmill.workflows.lint import ensure_sound
+
+if TYPE_CHECKING:
+    from assetmill.providers.scenario.pipelines import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,39 +41,52 @@ class Try:
 
 
 async def build_request(batch: Batch, item: PlanItem, made: Generation, one: Try) -> JobRequest:
-    """Draw or fetch the input image, bind the graph, and check what would be sent.
+    """Draw or fetch the input image, bind the graph or the pipeline, and check what would be sent.
 
     Raises:
         AttemptError, WorkflowError: it cannot be made; nothing was sent.
     """
-    if batch.endpoint.kind == SCENARIO:
-        return await _pipeline_request(batch, item, made, one)
-    workflow = batch.library.get(made.workflow).part(made.roles)
-    pictures: tuple[InputImage, ...] = ()
-    names: dict[str, str] = {}
-    if workflow.needs_image:
-        name = f"{one.attempt_id}.png"
-        pictures = (InputImage(name, await _input_image(batch, item, made)),)
-        names = dict.fromkeys(workflow.images, name)
-    parameters = made.parameters if one.seed == made.seed else with_seed(made.parameters, one.seed)
-    bound: BoundGraph = bind(workflow, {**parameters, **names}, prefix=one.attempt_id)
-    ensure_sound(bound, batch.library.contract)
-    execution_ms, ttl_ms = batch.purse.bounds.execution_ms(item), batch.limits[1]
-    low = batch.priority == BACKFILL
-    return JobRequest(one.attempt_id, bound.graph, bound.outputs, pictures, execution_ms, ttl_ms, low_priority=low)
-
-
-async def _pipeline_request(batch: Batch, item: PlanItem, made: Generation, one: Try) -> JobRequest:
-    """The calls of a pipeline, and the picture that is uploaded for them."""
-    from assetmill.providers.scenario.pipelines import pipeline_for  # noqa: PLC0415  most runs need none
-
-    pipeline = pipeline_for(item.asset, batch.endpoint.model)
-    pictures: tuple[InputImage, ...] = ()
-    if pipeline.needs_image:
-        pictures = (InputImage(f"{one.attempt_id}.png", await _input_image(batch, item, made)),)
+    way = _way(batch, item, made)
+    picture = await _input_image(batch, item, made) if way.needs_image else None
     values = made.parameters if one.seed == made.seed else with_seed(made.parameters, one.seed)
-    bound = pipeline.bind(values, prefix=one.attempt_id, image=pictures[0].name if pictures else None)
-    return JobRequest(one.attempt_id, bound.graph, bound.outputs, pictures, batch.limits[0], batch.limits[1])
+    bound = bound_request(way, values, one.attempt_id, picture, batch.library.contract)
+    if batch.endpoint.kind == SCENARIO:
+        return replace(bound, execution_timeout_ms=batch.limits[0], ttl_ms=batch.limits[1])
+    execution_ms, low = batch.purse.bounds.execution_ms(item), batch.priority == BACKFILL
+    return replace(bound, execution_timeout_ms=execution_ms, ttl_ms=batch.limits[1], low_priority=low)
+
+
+def _way(batch: Batch, item: PlanItem, made: Generation) -> Recipe:
+    if batch.endpoint.kind == SCENARIO:
+        return recipe_for(item.asset, SCENARIO, batch.endpoint.model, batch.library)
+    return GraphRecipe(batch.library.get(made.workflow).part(made.roles))
+
+
+def bound_request(
+    way: Recipe, values: Mapping[str, Any], attempt_id: str, picture: bytes | None, contract: Contract
+) -> JobRequest:
+    """A graph or a pipeline with its values, as an attempt sends it, with the usual limits.
+
+    Args:
+        way: what makes the picture.
+        values: of its parameters; the picture's name is added.
+        attempt_id: prefix of the files, and name of the picture.
+        picture: bytes of what it draws from; None where it draws from words.
+        contract: what nodes accept.
+
+    Raises:
+        WorkflowError: a value or the picture is missing, or no ComfyUI would take the graph.
+    """
+    pictures = () if picture is None else (InputImage(f"{attempt_id}.png", picture),)
+    name = pictures[0].name if pictures else None
+    if not isinstance(way, GraphRecipe):
+        pipeline = cast("Pipeline", way)
+        sent = pipeline.bind(values, prefix=attempt_id, image=name)
+        return JobRequest(attempt_id, sent.graph, sent.outputs, pictures)
+    names = {} if name is None else dict.fromkeys(way.workflow.images, name)
+    bound = bind(way.workflow, {**values, **names}, prefix=attempt_id)
+    ensure_sound(bound, contract)
+    return JobRequest(attempt_id, bound.graph, bound.outputs, pictures)
 
 
 async def _input_image(batch: Batch, item: PlanItem, made: Generation) -> bytes:

@@ -13,6 +13,7 @@ from assetmill import __version__
 from assetmill.cli.active import active_app
 from assetmill.cli.compare import compare_app
 from assetmill.cli.deploy import deploy
+from assetmill.cli.endpoint import endpoint_app
 from assetmill.cli.export import export
 from assetmill.cli.ledger import ledger_app
 from assetmill.cli.outcome import ERR, guarded
@@ -20,6 +21,7 @@ from assetmill.cli.pack import pack_app
 from assetmill.cli.services import server, worker
 from assetmill.cli.store import store_app
 from assetmill.cli.submissions import submissions_app, submit
+from assetmill.cli.worker_image import worker_image_app
 from assetmill.errors import UsageError
 
 # ruff: noqa: PLC0415  commands import what they need when they run, so that the light ones stay light
@@ -39,6 +41,8 @@ app.add_typer(store_app, name="store")
 app.add_typer(active_app, name="active")
 app.add_typer(submissions_app, name="submissions")
 app.add_typer(compare_app, name="compare")
+app.add_typer(endpoint_app, name="endpoint")
+app.add_typer(worker_image_app, name="worker-image")
 app.command("export")(export)
 app.command("submit")(submit)
 app.command("deploy")(deploy)
@@ -206,6 +210,37 @@ def doctor(
 
 @app.command()
 @guarded
+def smoke(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="txt2img, img2img, remove-background, entity, background, title-hero, sheet, parallax, or full.",
+        ),
+    ],
+    prompt: Annotated[str | None, typer.Argument(metavar="PROMPT", help="Words; our own without.")] = None,
+    image: Annotated[Path | None, typer.Argument(metavar="IMAGE", help="Picture to start from.")] = None,
+    *, endpoint: Annotated[
+        str | None, typer.Option("--endpoint", metavar="NAME_OR_URL", help="Who is tested; else who is configured.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Save the pictures here.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Each kind once, and not a second time warm.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to what it costs.")] = False,
+    max_cost: Annotated[
+        str | None, typer.Option("--max-cost", metavar="USD", help="The most that all of it may cost.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:  # fmt: skip
+    """Send one real job, save what comes back, and say where its time and money went."""
+    from assetmill.cli.smoke import run_smoke
+    from assetmill.smoke import Wanted
+
+    wanted = Wanted(kind, prompt or None, image, out, once, parse_usd("--max-cost", max_cost))
+    return run_smoke(endpoint, wanted, yes=yes, as_json=as_json)
+
+
+@app.command()
+@guarded
 def schema(out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there.")] = None) -> int:
     """The JSON Schema of manifests, for editors."""
     from assetmill.manifest.schema import schema_text
@@ -226,13 +261,18 @@ def schema(out: Annotated[Path | None, typer.Option("--out", metavar="FILE", hel
 @workflows_app.command("lint")
 @guarded
 def lint(
-    against: Annotated[str | None, typer.Option("--against", metavar="URL", help="A ComfyUI that runs.")] = None,
+    *, against: Annotated[
+        str | None, typer.Option("--against", metavar="URL_OR_FILE", help="A ComfyUI that runs, or its /object_info.")
+    ] = None,
+    ignore_models: Annotated[
+        bool, typer.Option("--ignore-models", help="That ComfyUI has no model files: look at its nodes only.")
+    ] = False,
     as_json: AsJson = False,
-) -> int:
-    """Check every graph against the node contract, or against a ComfyUI that runs."""
+) -> int:  # fmt: skip
+    """Check every graph against the node contract, and against a ComfyUI that runs or what one told of its nodes."""
     from assetmill.cli.workflows import lint_workflows
 
-    return lint_workflows(against, as_json=as_json)
+    return lint_workflows(against, ignore_models=ignore_models, as_json=as_json)
 
 
 @app.command()
@@ -253,9 +293,15 @@ def serve(
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Seed of the faults' luck; the same one, the same luck.")] = None,
     speed: Annotated[float, typer.Option(help="Let the endpoint's time run this many times as fast.")] = 1.0,
-    remote_workers: Annotated[
-        bool, typer.Option("--remote-workers", help="Draw nothing: processes on RunPod's worker SDK do the jobs.")
+    no_draft: Annotated[
+        bool, typer.Option("--no-draft", help="Draw nothing: workers on RunPod's SDK, on your GPUs, do the jobs.")
     ] = False,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; beyond this machine only with a key.")
+    ] = "127.0.0.1",
+    reached_at: Annotated[
+        str | None, typer.Option("--reached-at", metavar="URL", help="What workers call this machine, if not so.")
+    ] = None,
     gpu: Annotated[
         str | None, typer.Option("--gpu", metavar="POOL_OR_MODEL,..", help="GPUs of its workers, for prices.")
     ] = None,
@@ -263,8 +309,8 @@ def serve(
         bool, typer.Option("--as-real", help="Scenario and ComfyUI: pass for the real thing; for rehearsals.")
     ] = False,
 ) -> int:  # fmt: skip
-    """Run an endpoint on this machine that draws placeholder art: RunPod's API, Scenario's or ComfyUI's."""
-    from assetmill.cli.serve import Asked, pod_clock, serve_drafts, serve_other
+    """Run an endpoint on this machine, RunPod's, Scenario's or ComfyUI's API: placeholder art, or your own GPUs."""
+    from assetmill.cli.serve import LOOPBACK, OWN_ENDPOINT, Asked, pod_clock, serve_other, serve_runpod
     from assetmill.localpod import (
         DRAFT_ENDPOINT,
         LOCAL_GPU,
@@ -279,21 +325,23 @@ def serve(
     settings = load_settings()
     clock = pod_clock(seed, speed)
     if protocol != "runpod":
-        if remote_workers or gpu is not None:
-            raise UsageError(f"--remote-workers and --gpu mean nothing to {protocol}")
+        if no_draft or gpu is not None or reached_at is not None or host != LOOPBACK:
+            raise UsageError(f"--no-draft, --gpu, --host and --reached-at mean nothing to {protocol}")
         asked = Asked(port, workers, exec_seconds, cold_start, as_real, faults, faults_by_request)
         return serve_other(protocol, asked, settings, clock, announce=announce)
     if as_real:
         raise UsageError("--as-real is for scenario and comfyui", hint="RunPod's endpoint passes for real by its id")
+    if reached_at is not None and not no_draft:
+        raise UsageError("--reached-at is for the workers of --no-draft")
     key = settings.serve_key
     config = PodConfig(
         api_key=key.get_secret_value() if key else None, workers=workers, port=port, exec_seconds=exec_seconds,
         cold_start_s=cold_start, idle_timeout_s=idle_timeout, faults_by_request=faults_by_request,
-        faults=read_faults_file(faults) if faults else NO_FAULTS, remote_workers=remote_workers,
-        endpoint_id="local" if remote_workers else DRAFT_ENDPOINT,
+        faults=read_faults_file(faults) if faults else NO_FAULTS, remote_workers=no_draft,
+        endpoint_id=OWN_ENDPOINT if no_draft else DRAFT_ENDPOINT, host=host, allow_remote=host != LOOPBACK,
         gpus=(LOCAL_GPU,) if gpu is None else gpus_named(split(gpu)), catalog=known_gpus(),
     )  # fmt: skip
-    return serve_drafts(config, clock, announce=announce)
+    return serve_runpod(config, clock, reached_at, announce=announce)
 
 
 @app.command()

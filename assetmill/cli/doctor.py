@@ -1,4 +1,4 @@
-"""`doctor`: what an endpoint can do; without one, whether everything that is configured stands."""
+"""`doctor`: what an endpoint can do; without one, whether everything that is configured stands, and what is next."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from rich.markup import escape
 
 from assetmill.cli.outcome import many, print_json
 from assetmill.clock import Clock
-from assetmill.doctor import Check, Examination, State, status
+from assetmill.doctor import Check, Examination, Phase, Stands, State, status
 from assetmill.doctor import examine as examine_endpoint
 from assetmill.money import usd
 from assetmill.providers.endpoints import resolve_endpoint
 from assetmill.settings import load_settings, reach_this_machine_directly
 
 MARKS = {State.OK: "green", State.WARN: "yellow", State.BAD: "bold red", State.UNKNOWN: "yellow"}
+PHASES = {Stands.DONE: "green", Stands.NOT_YET: "bold", Stands.UNKNOWN: "yellow"}
 ABLE = {True: "[green]yes[/]    ", False: "[bold red]no[/]     ", None: "[yellow]unknown[/]"}
 
 
@@ -36,6 +37,7 @@ def show_doctor(endpoint: str | None, *, as_json: bool) -> int:
             print_json(everything.as_json())
             return everything.exit_code
         _print_checks(everything.checks, console)
+        _print_phases(everything.phases, console)
         for one in everything.endpoints:
             console.print()
             _print(one, console)
@@ -77,3 +79,12 @@ def _print_checks(checks: Iterable[Check], console: Console) -> None:
     for check in checks:
         hint = f" ({check.hint})" if check.hint else ""
         console.print(f"  [{MARKS[check.state]}]{check.state:<7}[/] {escape(f'{check.name}: {check.words}{hint}')}")
+
+
+def _print_phases(phases: Iterable[Phase], console: Console) -> None:
+    console.print("\n[bold]workers of our own[/] (docs/runbook.md)")
+    for number, phase in enumerate(phases, 1):
+        mark = f"[{PHASES[phase.stands]}]{phase.stands.replace('_', ' '):<7}[/]"
+        console.print(f"  {mark} {number} {escape(f'{phase.name}: {phase.words}')}")
+        if phase.then:
+            console.print(f"            {escape(f'next: {phase.then}')}")

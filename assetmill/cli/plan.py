@@ -79,10 +79,10 @@ def totals_line(plan: Plan) -> str:
     if not total.jobs:
         return f"{words or 'no enabled asset is chosen'}{free}; nothing to pay"
     jobs = f"{many(total.jobs, 'job')} on {many(total.workers, 'worker')}"
-    times = f"{_duration(total.elapsed)}, {_money(total.cost)} (times from {_sources(plan)})"
+    times = f"{duration_words(total.elapsed)}, {money_words(total.cost)} (times from {_sources(plan)})"
     parts = [f"{words}{free}", f"{jobs}: {times}"]
     if len(plan.by_endpoint) > 1:
-        parts += [f"{name}: {many(one.jobs, 'job')}, {_money(one.cost)}" for name, one in plan.by_endpoint.items()]
+        parts += [f"{name}: {many(one.jobs, 'job')}, {money_words(one.cost)}" for name, one in plan.by_endpoint.items()]
     heirs = [item.fallbacks[0].cost for item in plan.to_pay if item.fallbacks]
     if heirs:
         together = _range(added(heirs))
@@ -172,7 +172,7 @@ def _table(items: list[PlanItem]) -> Table:
         table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number)
     for item in items:
         colour = COLOURS[item.state]
-        time = _duration(item.seconds) if item.state.paid else ""
+        time = duration_words(item.seconds) if item.state.paid else ""
         cost = usd(item.cost.estimate) if item.state.paid else ""
         table.add_row(item.label, f"[{colour}]{item.state}[/]", escape(why(item)), time, cost)
     return table
@@ -225,7 +225,8 @@ def _sources(plan: Plan) -> str:
     return planned.times_from if planned else " and ".join(sorted({item.time_source for item in plan.to_pay}))
 
 
-def _duration(span: Span) -> str:
+def duration_words(span: Span) -> str:
+    """A time with its range: `40 s (20 s to 2 min)`."""
     return f"{_seconds(span.estimate)} ({_seconds(span.low)} to {_seconds(span.high)})"
 
 
@@ -235,7 +236,8 @@ def _seconds(value: float) -> str:
     return f"{value / MINUTE_S:.1f} min" if value < LONG_S else f"{value / HOUR_S:.1f} h"
 
 
-def _money(cost: Cost) -> str:
+def money_words(cost: Cost) -> str:
+    """A cost with its range, or that nobody knows it."""
     return "cost unknown (docs/costs.md says which setting gives a price)" if cost.estimate is None else _range(cost)
 
 

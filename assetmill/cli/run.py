@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -86,16 +86,36 @@ def ask_consent(plan: Plan, *, yes: bool, budgeted: bool, note: str, console: Co
     Raises:
         ConsentMissing: nobody agreed; nothing was sent.
     """
-    if yes or not plan.may_pay or not plan.paid:
+    if not plan.may_pay or not plan.paid:
         return
-    if budgeted and not console.is_terminal:
+
+    def show() -> None:
+        print_plan(plan, console)
+        if note:
+            console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
+
+    agree(show, "this run", yes=yes, budgeted=budgeted, console=console)
+
+
+def agree(show: Callable[[], None], what: str, *, yes: bool, budgeted: bool, console: Console) -> None:
+    """Show what something would cost and ask; without a terminal, `--yes` or a budget has to have agreed.
+
+    Args:
+        show: shows what would be paid for.
+        what: what costs money, as a sentence begins with it.
+        yes: `--yes` was given.
+        budgeted: it was said what it may cost at most.
+        console: where to ask.
+
+    Raises:
+        ConsentMissing: nobody agreed; nothing was sent.
+    """
+    if yes or (budgeted and not console.is_terminal):
         return
-    print_plan(plan, console)
-    if note:
-        console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
+    show()
     if not console.is_terminal:
         raise ConsentMissing(
-            "this run costs money and nobody has agreed to it",
+            f"{what} costs money and nobody has agreed to it",
             hint="look at the plan, then add --yes, or --max-cost USD for the most that it may cost",
         )
     if not typer.confirm("Spend this?", err=True):

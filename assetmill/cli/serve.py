@@ -12,7 +12,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from assetmill.cli.outcome import ERR
 from assetmill.clock import Clock
@@ -26,7 +26,14 @@ from assetmill.localpod.draft import render
 from assetmill.localpod.remote import worker_environment
 from assetmill.localpod.rules import read_rules
 from assetmill.localpod.scenario import ScenarioConfig, Stages, read_faults_file, serve_scenario
+from assetmill.providers.endpoint import address_parts
 from assetmill.settings import Settings
+
+LOOPBACK: Final = "127.0.0.1"
+OWN_ENDPOINT: Final = "local"
+"""Id of an endpoint that draws nothing itself: what comes back is no placeholder, so it is not called `draft`."""
+
+REACHED_LIKE: Final = "https://gpu.studio.example or http://10.0.0.5:8000"
 
 
 def pod_clock(seed: int | None, speed: float) -> Clock:
@@ -38,14 +45,19 @@ def pod_clock(seed: int | None, speed: float) -> Clock:
     return scaled(Clock() if seed is None else Clock(random=random.Random(seed)), speed)
 
 
-def serve_drafts(config: PodConfig, clock: Clock, *, announce: bool) -> int:
-    """Listen, and draw unless others are to.
+def serve_runpod(config: PodConfig, clock: Clock, reached_at: str | None = None, *, announce: bool) -> int:
+    """Listen as RunPod, and draw unless others are to.
 
     Args:
         config: how the endpoint behaves.
         clock: its time and luck.
+        reached_at: how workers reach this machine, up to the port, where that is not the address it listens on.
         announce: one JSON line `{"url": ...}` on stdout says that it is ready, instead of words on stderr.
+
+    Raises:
+        UsageError: it cannot listen there, or `reached_at` is no address.
     """
+    base = None if reached_at is None else own_address(reached_at)
 
     def ready(url: str) -> None:
         if announce:
@@ -57,7 +69,7 @@ def serve_drafts(config: PodConfig, clock: Clock, *, announce: bool) -> int:
         kind = "endpoint" if config.remote_workers else "draft endpoint"
         ERR.print(f"{kind} at {url}, {config.workers} {ours}, {locked}; Ctrl-C ends it")
         if config.remote_workers:
-            _invite(url, locked=config.api_key is not None)
+            _invite(url if base is None else f"{base}/v2/{config.endpoint_id}", locked=config.api_key is not None)
         if config.faults != NO_FAULTS or config.faults_by_request:
             asked = " and those that calls ask for" if config.faults_by_request else ""
             ERR.print(f"it misbehaves on purpose: {len(config.faults.rules)} rules{asked}")
@@ -154,10 +166,26 @@ def _say(url: str, kind: Literal["scenario", "comfyui"], lock: str, *, announce:
     ERR.print(f"try: assetmill run MANIFEST --endpoint {kind}+{url}")
 
 
+def own_address(text: str) -> str:
+    """An address that workers are told: scheme, host and port.
+
+    Raises:
+        UsageError: it is none, or holds a password, a path or a query.
+    """
+    parts = address_parts(text, REACHED_LIKE)
+    if parts.path not in ("", "/"):
+        raise UsageError(f"{text!r} has a path", hint=f"like {REACHED_LIKE}")
+    return text.rstrip("/")
+
+
 def _invite(url: str, *, locked: bool) -> None:
     """Say what a worker needs in its environment; of the key only where it is."""
+    environment = worker_environment(url, "worker-1")
     ERR.print("each worker needs this environment, with a RUNPOD_POD_ID of its own:")
-    for name, value in worker_environment(url, "worker-1").items():
+    for name, value in environment.items():
         ERR.print(f"  export {name}={shlex.quote(value)}", markup=False)
     key = '"$ASSETMILL_SERVE_KEY"' if locked else "none  # any word: without one no heartbeats are sent"
     ERR.print(f"  export RUNPOD_AI_API_KEY={key}", markup=False)
+    passed = " ".join(f"-e {name}" for name in (*environment, "RUNPOD_AI_API_KEY"))
+    ERR.print("then the worker image, on a machine with the GPU (docs/own-gpu.md):")
+    ERR.print(f"  docker run --rm --gpus all --network host {passed} YOUR_IMAGE", markup=False)

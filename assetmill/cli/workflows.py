@@ -1,41 +1,69 @@
-"""`workflows lint`: every graph against the node contract, or against a ComfyUI that runs."""
+"""`workflows lint`: every graph against the node contract, against a ComfyUI that runs, or against what one told."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.console import Console
 from rich.markup import escape
 
-from assetmill.cli.outcome import print_json
-from assetmill.errors import NotDelivered, ProviderRefused
+from assetmill.cli.outcome import many, print_json
+from assetmill.errors import NotDelivered, ProviderRefused, UsageError
 from assetmill.settings import reach_this_machine_directly
 from assetmill.workflows import Finding, lint_library, load_library
-from assetmill.workflows.live import fetch_object_info, lint_against
+from assetmill.workflows.live import fetch_object_info, lint_against, read_object_info, without_files
 
 
-def lint_workflows(against: str | None, *, as_json: bool) -> int:
-    """Print what is wrong; exit code 2 if anything is."""
+def lint_workflows(against: str | None, *, ignore_models: bool = False, as_json: bool) -> int:
+    """Print what is wrong; exit code 2 if anything is.
+
+    Args:
+        against: address of a ComfyUI, or a file with its /object_info; None for the node contract alone.
+        ignore_models: model files that this ComfyUI has not are no fault; how many are, is said.
+        as_json: one JSON object on stdout.
+
+    Raises:
+        UsageError: `against` is neither, or is no node list.
+        ProviderRefused: no ComfyUI answers at the address.
+    """
+    if ignore_models and against is None:
+        raise UsageError("--ignore-models goes with --against", hint="it says which ComfyUI has no models")
     library = load_library()
     findings: tuple[Finding, ...] = lint_library(library, library.contract)
+    ignored = 0
     if against is not None:
-        reach_this_machine_directly()
-        findings += lint_against(library, asyncio.run(_object_info(against)))
+        found = lint_against(library, _told(against))
+        kept = without_files(library, found) if ignore_models else found
+        findings, ignored = findings + kept, len(found) - len(kept)
     if as_json:
         rows = [
             {"code": f.code, "workflow": f.workflow, "node": f.node, "input": f.input, "message": f.message}
             for f in findings
         ]
-        print_json({"workflows": list(library.names), "findings": rows})
+        print_json({"workflows": list(library.names), "findings": rows, "ignored_models": ignored})
     else:
         console = Console(highlight=False, soft_wrap=True)
         for finding in findings:
             console.print(escape(str(finding)))
-        console.print(f"{len(library.names)} workflows, {len(findings)} findings")
+        left_out = f", {many(ignored, 'model file')} not looked for" if ignored else ""
+        console.print(f"{many(len(library.names), 'workflow')}, {many(len(findings), 'finding')}{left_out}")
     return 2 if findings else 0
+
+
+def _told(against: str) -> Mapping[str, Any]:
+    """What a ComfyUI says of its nodes: asked at its address, or read from the file that it was saved to."""
+    if "://" in against:
+        reach_this_machine_directly()
+        return asyncio.run(_object_info(against))
+    path = Path(against)
+    if not path.exists():
+        hint = "write an address as http://host:8188"
+        raise UsageError(f"{against!r} is neither a file nor an address", hint=hint)
+    return read_object_info(path)
 
 
 async def _object_info(url: str) -> Mapping[str, Any]:

@@ -7,34 +7,24 @@ smallest of the budgets for one run. It never brings a picture: whatever its job
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_UP, Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from assetmill.batch.collect import ending
 from assetmill.batch.costing import account
 from assetmill.batch.desk import Desk
+from assetmill.batch.errand import FOUND_LATER, deliver
 from assetmill.batch.sent import Sent
 from assetmill.batch.withdraw import withdraw
-from assetmill.errors import (
-    AttemptError,
-    NotDelivered,
-    OutcomeUnknown,
-    ProviderRefused,
-    QueueStalled,
-    ResultLost,
-    Throttled,
-    WrongCount,
-)
+from assetmill.errors import AttemptError, NotDelivered, ProviderRefused, QueueStalled, ResultLost, WrongCount
 from assetmill.ledger import Intent, Status
-from assetmill.money import USD_STEP, no_cost
+from assetmill.money import USD_STEP
 from assetmill.money.budgets import NO_LIMITS, Limits
 from assetmill.planning.estimate import START, TAIL
 from assetmill.planning.fingerprint import digest
 from assetmill.providers.base import Job, JobRequest
-from assetmill.providers.retry import pause_before_resend
 from assetmill.uninterrupted import uninterrupted
 
 GAME: Final = "doctor"
@@ -47,10 +37,6 @@ LONGEST_S = 300
 """A worker may have to bring ComfyUI up within the job; refusing a graph takes less than a second."""
 
 TTL_S = 3600
-
-FOUND_LATER: Final = "its job may go on, and is in the books: `assetmill settle` finds it"
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -81,7 +67,7 @@ class Probes:
         intent = self._intent(graph)
         limit_ms, ttl_ms = LONGEST_S * 1000, TTL_S * 1000
         request = JobRequest(intent.attempt_id, graph, OUTPUTS, execution_timeout_ms=limit_ms, ttl_ms=ttl_ms)
-        sent = await uninterrupted(self._deliver(intent, request))
+        sent = await uninterrupted(deliver(self.desk, intent, request, self.limits))
         self.sent += 1
         try:
             job = await self.desk.provider.wait(sent.job_id, self.desk.observed)
@@ -96,38 +82,6 @@ class Probes:
             raise
         await self._settle(sent, job, await self._told(job))
         return job
-
-    async def _deliver(self, intent: Intent, request: JobRequest) -> Sent:
-        desk = self.desk
-        claim = desk.owner.claim(desk.clock.now())
-        await asyncio.to_thread(desk.ledger.intend, intent, claim, limits=self.limits)
-        try:
-            job_id = await self._submit(request)
-        except OutcomeUnknown as error:
-            error.hint = FOUND_LATER
-            raise
-        except (AttemptError, ProviderRefused) as error:
-            free = no_cost("nothing was accepted")
-            await desk.settle(intent.attempt_id, ending(desk.clock.now(), Status.FAILED, free, error))
-            raise
-        at, by = desk.clock.now(), desk.owner.id
-        await asyncio.to_thread(desk.ledger.submitted, intent.attempt_id, job_id=job_id, at=at, by=by)
-        desk.progress.submitted(job_id)
-        return Sent(intent.attempt_id, job_id, OUTPUTS, at, intent.price_per_s_usd, intent.planned_high_usd)
-
-    async def _submit(self, request: JobRequest) -> str:
-        tries = 0
-        while True:
-            tries += 1
-            try:
-                return await self.desk.provider.submit(request)
-            except AttemptError as error:
-                pause = None
-                if isinstance(error, NotDelivered | Throttled):
-                    pause = pause_before_resend(error, tries, self.desk.clock.random)
-                if pause is None:
-                    raise
-                await self.desk.clock.sleep(pause)
 
     async def _told(self, job: Job) -> AttemptError:
         """How the job ended, as the row says it."""

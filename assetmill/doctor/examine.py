@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 import httpx
 from pydantic import SecretStr
 
-from assetmill.batch.desk import Desk, holding_claims
-from assetmill.batch.pricing import priced
-from assetmill.batch.progress import new_progress
-from assetmill.batch.providers import new_provider
-from assetmill.batch.roster import Roster
-from assetmill.batch.settling import new_owner
+from assetmill.batch.desk import Desk
+from assetmill.batch.errand import open_desk
 from assetmill.clock import Clock
 from assetmill.doctor.asking import ask_worker
 from assetmill.doctor.booked import GAME, PACK, Probes
@@ -35,7 +31,6 @@ from assetmill.providers.endpoint import COMFYUI, SCENARIO, Endpoint
 from assetmill.providers.endpoints import draft_endpoint
 from assetmill.providers.runpod.pulse import pulse_of
 from assetmill.settings import Settings
-from assetmill.storage import open_store
 from assetmill.workflows.library import Library, load_library
 
 # ruff: noqa: PLC0415  most endpoints speak one protocol, and need no other client
@@ -155,26 +150,10 @@ async def _ask_in_run(chart: Chart, desk: Desk) -> None:
     await _keep(chart)
 
 
-@asynccontextmanager
-async def _at_desk(chart: Chart) -> AsyncIterator[Desk]:
-    """Books, store and provider for probes, until the end of the block; the endpoint with its price."""
-    settings, clock = chart.settings, chart.clock
-    store = open_store(settings.store_url, settings.store_access)
-    async with AsyncExitStack() as stack:
-        ledger = await asyncio.to_thread(Ledger.open, settings.ledger_url)
-        stack.callback(ledger.close)
-        progress, owner = new_progress(), new_owner(settings, f"doctor-{clock.new_id()[:24]}")
-        provider = new_provider(chart.endpoint, settings, clock, progress, ledger, owner)
-        stack.push_async_callback(provider.aclose)
-        warn = partial(chart.note, "price", State.WARN)
-        endpoint, facts = await priced(chart.endpoint, provider, settings, clock, warn)
-        roster = Roster(endpoint, provider, ledger, clock, facts)
-        stack.push_async_callback(roster.aclose)
-        await stack.enter_async_context(holding_claims(ledger, owner, clock, progress))
-        yield Desk(
-            owner=owner, endpoint=endpoint, provider=provider, ledger=ledger, store=store, clock=clock,
-            progress=progress, roster=roster,
-        )  # fmt: skip
+def _at_desk(chart: Chart) -> AbstractAsyncContextManager[Desk]:
+    """Books, store and provider for probes; the endpoint with its price."""
+    name, warn = f"doctor-{chart.clock.new_id()[:24]}", partial(chart.note, "price", State.WARN)
+    return open_desk(chart.settings, chart.endpoint, chart.clock, name, warn)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Whether everything that a run needs stands: settings, books, store, Prefect, and each endpoint that is configured.
+"""Whether everything that a run needs stands (settings, books, store, Prefect, endpoints), and what is next.
 
 It sends no job and costs nothing: of an endpoint that only a job could ask, it tells what was found out before. One
 part that is broken is told and keeps no other from being looked at. No secret is ever in what it says.
@@ -16,6 +16,8 @@ import httpx
 from assetmill.clock import Clock
 from assetmill.doctor.examine import examine
 from assetmill.doctor.findings import Check, Examination, State
+from assetmill.doctor.migration import migration
+from assetmill.doctor.phases import Phase
 from assetmill.errors import AssetmillError, ProviderRefused, StorageError
 from assetmill.ledger import Ledger
 from assetmill.providers.endpoint import DRAFT
@@ -35,10 +37,12 @@ class Status:
     Args:
         checks: what is not an endpoint.
         endpoints: those that are configured.
+        phases: the migration, in its order; one that is not done is no fault, and changes no exit code.
     """
 
     checks: tuple[Check, ...]
     endpoints: tuple[Examination, ...]
+    phases: tuple[Phase, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -56,16 +60,16 @@ class Status:
         """All of it as JSON values."""
         checks = [{"name": one.name, "state": one.state, "words": one.words, "hint": one.hint} for one in self.checks]
         endpoints = [one.as_json() for one in self.endpoints]
-        return {"checks": checks, "endpoints": endpoints, "exit_code": self.exit_code}
+        phases = [phase.as_json() for phase in self.phases]
+        return {"checks": checks, "phases": phases, "endpoints": endpoints, "exit_code": self.exit_code}
 
 
 async def status(settings: Settings, clock: Clock) -> Status:
     """Look at everything that is configured; never raises for what it looks at."""
-    checks = [_settings(settings)]
-    looks = (_books(settings), _store(settings, clock), _prefect(settings))
-    checks += await asyncio.gather(*looks)
-    found = await asyncio.gather(*(_endpoint(settings, name, clock) for name in _names(settings)))
-    return Status(tuple(checks), tuple(found))
+    endpoints = asyncio.gather(*(_endpoint(settings, name, clock) for name in _names(settings)))
+    looks = (_books(settings), _store(settings, clock), _prefect(settings), migration(settings, clock))
+    books, store, prefect, phases, found = await asyncio.gather(*looks, endpoints)
+    return Status((_settings(settings), books, store, prefect), tuple(found), phases)
 
 
 def _settings(settings: Settings) -> Check:

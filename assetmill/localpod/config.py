@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from assetmill.errors import UsageError
 from assetmill.localpod.faults import NO_FAULTS, Faults
 from assetmill.localpod.gpus import LOCAL_GPU, Gpu
+from assetmill.localpod.quotas import Quota
 
 MIB = 1024 * 1024
 DRAFT_ENDPOINT = "draft"
+MANAGEMENT_QUOTAS = (Quota("minute", 600, 60), Quota("hour", 30_000, 3_600), Quota("day", 500_000, 86_400))
+"""Ten times those of the example in RunPod's documentation: there one person's calls count, here many programs'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class PodConfig:
             after 90 s; how long RunPod holds it is not published.
         worker_silence_s: a worker that has not been heard for this long is gone. Three heartbeats of the SDK,
             which sends one every 10 s if it is not told otherwise.
+        management_quotas: how often the management API may be called.
         lists_requests: `requests` tells the jobs there are; 404 without. RunPod does not document it.
         faults: what goes wrong.
         faults_by_request: jobs and calls may ask for faults of their own.
@@ -130,6 +134,7 @@ class PodConfig:
     remote_workers: bool = False
     worker_hold_s: float = 20.0
     worker_silence_s: float = 30.0
+    management_quotas: tuple[Quota, ...] = MANAGEMENT_QUOTAS
     lists_requests: bool = True
     faults: Faults = NO_FAULTS
     faults_by_request: bool = False

@@ -79,22 +79,25 @@ class Pod:
             self._queue = self._faulty = FaultyQueue(clock.monotonic, self._job_ended, self._injector, config)
             self._interference = Interference(self._injector, self._faulty, clock)
         self._meter = Meter(clock, config.gpu_count, config.disk_gb)
-        remote = RemotePool(self._queue, config, clock, self._meter)
-        self._pool = (
-            remote if worker is None else Pool(self._queue, worker, config, clock, self._meter, self._slowness_s)
-        )
-        self._remote = remote if worker is None else None
-        self._workers = self._remote and WorkerSide(remote, config, clock, self._streams.tell)
-        self._gate = Gate(config.limits, clock.monotonic)
         self._management = ManagementSide(
             config,
             self.url,
             self._meter,
             clock,
-            workers=self._pool.listing,
+            workers=lambda: self._pool.listing(),  # noqa: PLW0108  there is no pool yet
             census=lambda: self._faulty.census if self._faulty else None,
             max_workers=lambda: self._faulty.max_workers if self._faulty else None,
+            interference=self._interference,
+            rescaled=lambda: self._pool.poke(),  # noqa: PLW0108  as above
         )
+        most = self._management.most_workers
+        remote = RemotePool(self._queue, config, clock, self._meter, most)
+        self._pool = (
+            remote if worker is None else Pool(self._queue, worker, config, clock, self._meter, self._slowness_s, most)
+        )
+        self._remote = remote if worker is None else None
+        self._workers = self._remote and WorkerSide(remote, config, clock, self._streams.tell)
+        self._gate = Gate(config.limits, clock.monotonic)
 
     def counts(self) -> Counts:
         """The queue's own counts."""
@@ -268,6 +271,7 @@ class Pod:
         if self._interference:
             self._interference.submitting(request, operation, submission.input, len(body))
         check_queue(self.config.limits, self._queue.counts().in_queue, self.config.workers)
+        self._management.estate.asked(self.config.endpoint_id)
         job_id = f"{prefix}{uuid.UUID(self._clock.new_id())}-u1"
         job = self._queue.submit(job_id, submission.input, submission.policy)
         self._pool.poke()

@@ -84,6 +84,22 @@ class Interference:
         after = self._drawn(Stage.ANSWER, subject)
         return response if after is None else self._broken(after, response, name)
 
+    async def managing(self, request: Request, operation: str, answer: Callable[[], Awaitable[Response]]) -> Response:
+        """Answer a call of the management API, or let a fault do so: one whose rule names the operation, no other.
+
+        Args:
+            request: the call.
+            operation: such as `endpoints-create`.
+            answer: what the management API would do.
+        """
+        asked = self._asked(request)
+        before = self._injector.draw(Stage.CALL, Subject(operation=operation, asked=asked), _named(operation))
+        if before is not None:
+            return self._instead(before, operation)
+        response = await answer()
+        after = self._injector.draw(Stage.ANSWER, Subject(operation=operation, asked=asked), _named(operation))
+        return response if after is None else self._broken(after, response, operation)
+
     def submitting(self, request: Request, operation: str, job_input: Mapping[str, Any], size: int) -> None:
         """A body has been read that would become a job.
 
@@ -156,3 +172,8 @@ class Interference:
                 return TricklingAnswer(
                     self.lines, response, self._clock, size_bytes=rule.size_bytes or 1, pause_s=rule.seconds or 0.0
                 )
+
+
+def _named(operation: str) -> Callable[[Rule], bool]:
+    """Whether a rule is meant for this very operation."""
+    return lambda rule: rule.operation == operation

@@ -25,6 +25,8 @@ REASONS: Final[Mapping[int, str]] = {
     401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
+    422: "Unprocessable Entity",
+    429: "Too Many Requests",
 }
 
 
@@ -62,19 +64,31 @@ def shortened(value: Any, depth: int = DEEPEST) -> Any:
     return value
 
 
-def endpoint_body(config: PodConfig, base_url: str, max_workers: int | None) -> dict[str, Any]:
-    """The endpoint's settings; `max_workers` where another figure is to be told than the real one."""
-    most = config.workers if max_workers is None else max_workers
+def own_settings(config: PodConfig) -> dict[str, Any]:
+    """Settings of the endpoint that this server is, as the management API has them; no image is behind it."""
     pools = [gpu.pool for gpu in config.gpus]
     return {
-        "id": config.endpoint_id,
         "name": config.endpoint_id,
         "type": "QUEUE",
-        "gpu": {"pools": list(dict.fromkeys(filter(None, pools))), "count": config.gpu_count},
-        "workers": {"min": 0, "max": most, "idleTimeout": config.idle_timeout_s},
-        "flashboot": "FLASHBOOT" if config.flashboot else "OFF",
+        "image": "localpod",
+        "args": "",
+        "disk": config.disk_gb,
+        "ports": [],
+        "env": {},
+        "registry": None,
+        "gpu": {
+            "pools": list(dict.fromkeys(filter(None, pools))),
+            "count": config.gpu_count,
+            "excludedTypes": [],
+            "allowedCudaVersions": [],
+            "minCudaVersion": None,
+        },
+        "workers": {"min": 0, "max": config.workers, "idleTimeout": config.idle_timeout_s},
+        "scaling": {"type": "QUEUE_DELAY", "queueDelay": 4},
+        "dataCenterIds": [],
+        "networkVolumes": [],
         "timeout": round(config.execution_timeout_s * 1000),
-        "requestUrls": {"run": f"{base_url}/run", "runsync": f"{base_url}/runsync", "health": f"{base_url}/health"},
+        "flashboot": "FLASHBOOT" if config.flashboot else "OFF",
     }
 
 
@@ -135,6 +149,7 @@ def _gpu_body(gpu: Gpu) -> dict[str, Any]:
     }
 
 
-def problem_body(status: int, detail: str) -> dict[str, Any]:
-    """An error of a management resource, as RFC 9457 has it."""
-    return {"title": REASONS.get(status, "Error"), "status": status, "detail": detail}
+def problem_body(status: int, detail: str, errors: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """An error of a management resource, as RFC 9457 has it; `errors` says it field by field."""
+    body: dict[str, Any] = {"title": REASONS.get(status, "Error"), "status": status, "detail": detail}
+    return body | ({"errors": [dict(error) for error in errors]} if errors else {})

@@ -115,9 +115,18 @@ class RemotePool:
         config: how many workers may hold jobs at once, how long they are held and may be silent.
         clock: time, sleep and chance.
         meter: counts what the workers cost: from their first call to their last.
+        most: how many of them may hold jobs at this moment; None for `config.workers`.
     """
 
-    def __init__(self, queue: JobQueue, config: PodConfig, clock: Clock, meter: Meter) -> None:
+    def __init__(
+        self,
+        queue: JobQueue,
+        config: PodConfig,
+        clock: Clock,
+        meter: Meter,
+        most: Callable[[], int] | None = None,
+    ) -> None:
+        self._most = most or (lambda: config.workers)
         self._queue = queue
         self._config = config
         self._clock = clock
@@ -272,7 +281,7 @@ class RemotePool:
         return leases
 
     def _may_run(self, worker: _Remote) -> bool:
-        return worker.busy or sum(other.busy for other in self._workers.values()) < self._config.workers
+        return worker.busy or sum(other.busy for other in self._workers.values()) < self._most()
 
     async def _held(self, call: Call, look: Callable[[], list[T]]) -> list[T]:
         """Look, and look again whenever the call is woken, until something is there or the time is over."""

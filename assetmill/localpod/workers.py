@@ -83,6 +83,7 @@ class Pool:
         clock: time, sleep, chance and ids.
         meter: counts what the workers cost.
         slowness_s: what a new worker needs beyond `config.cold_start_s`, by its id.
+        most: how many workers there may be at this moment, no more than `config.workers`; None for that figure.
     """
 
     def __init__(
@@ -93,7 +94,9 @@ class Pool:
         clock: Clock,
         meter: Meter,
         slowness_s: Callable[[str], float] = lambda _id: 0.0,
+        most: Callable[[], int] | None = None,
     ) -> None:
+        self._most = most or (lambda: config.workers)
         self._slowness_s = slowness_s
         self._queue = queue
         self._worker = worker
@@ -125,7 +128,7 @@ class Pool:
         for slot in self._slots:
             slot.wake.set()
         free = sum(slot.state is not WorkerState.RUNNING for slot in self._slots)
-        room = self._config.workers - len(self._slots)
+        room = self._most() - len(self._slots)
         for _ in range(min(room, self._queue.demand - free)):
             slot = self._new_slot()
             self._slots[slot] = asyncio.create_task(self._live(slot), name=slot.id)
@@ -175,7 +178,10 @@ class Pool:
     async def _next(self, slot: _Slot) -> Lease | None:
         slot.state = WorkerState.IDLE
         until_s = self._clock.monotonic() + self._config.idle_timeout_s  # looking in vain makes it no later
-        while (lease := self._queue.take(slot.id)) is None:
+        while self._too_many() or (lease := self._queue.take(slot.id)) is None:
+            if self._too_many():
+                slot.stopped_s = self._clock.monotonic()
+                return None
             slot.wake.clear()
             left_s = until_s - self._clock.monotonic()
             if left_s <= 0 or not await woken(slot.wake, left_s, self._clock):
@@ -184,6 +190,10 @@ class Pool:
         slot.state = WorkerState.RUNNING
         self.poke()  # one idle worker fewer
         return lease
+
+    def _too_many(self) -> bool:
+        """Whether a worker that has nothing to do has to go: there are more than there may be."""
+        return len(self._slots) > self._most()
 
     async def _serve(self, slot: _Slot, lease: Lease) -> None:
         result = await self._run(lease)

@@ -68,6 +68,8 @@ class Turn:
         gap_ms: of another one: from the end of the job before to the start of this one.
         idle_ms: of the first job: the idle tail that will end the life.
         source: how the figures were come by: `measured`, or `estimated: ...`.
+        waited_ms: of its time on the worker, what the worker spent on the job before: one that fetches ahead has a job
+            before it runs it. It is no part of the job's execution, because the job before has it.
     """
 
     cold: bool | None
@@ -75,6 +77,7 @@ class Turn:
     gap_ms: int | None
     idle_ms: int | None
     source: str
+    waited_ms: int = 0
 
 
 UNKNOWN_TURN = Turn(None, None, DEAD_TIME_MS, None, NO_WORKER)
@@ -108,7 +111,8 @@ def turn_of(spell: Spell, delay_ms: int | None, around: Around, idle_timeout_s: 
     before = around.before
     if before is not None and _same_life(before, spell, around.up_since, idle):
         gap = min(max(timedelta(0), spell.started_at - before.finished_at), LONGEST_GAP * idle + SLACK)
-        return Turn(False, None, _ms(gap), None, MEASURED)
+        waited = min(max(timedelta(0), before.finished_at - spell.started_at), spell.finished_at - spell.started_at)
+        return Turn(False, None, _ms(gap), None, MEASURED, _ms(waited))
     after = around.after
     if after is not None and after.opened and _same_life(spell, after, None, idle):
         return Turn(True, None, None, None, NO_START)  # the life has been paid for once

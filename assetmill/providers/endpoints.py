@@ -188,7 +188,8 @@ def _management(settings: Settings, url: str) -> str:
 
 def _runpod_management(settings: Settings) -> str:
     management = settings.runpod_management_url.rstrip("/")
-    if not management.startswith("https://"):
+    local = management.startswith("http://") and urlsplit(management).hostname in LOOPBACK
+    if not local and not management.startswith("https://"):
         raise UsageError("RUNPOD_MANAGEMENT_URL needs https", hint="the key would travel in the clear")
     if "@" in management:  # it is cited as the source of prices
         raise UsageError("RUNPOD_MANAGEMENT_URL has a user or password", hint="put the key into RUNPOD_API_KEY")

@@ -1,20 +1,23 @@
-"""Check the workflows against a ComfyUI that runs: its own nodes, its own versions, its own model files.
+"""Check the workflows against one ComfyUI: its own nodes, its own versions, its own model files.
 
 The recorded contract says what holds in general; only the machine itself knows which custom nodes failed to load
-(their imports fail without a word) and which model files it has. This is the one module of the room that speaks
-HTTP, and only when it is asked to; it never queues anything.
+(their imports fail without a word) and which model files it has. It is asked while it runs, or its answer is read
+from a file that was saved from it, such as from an image that nobody has put to work yet. This is the one module of
+the room that speaks HTTP, and only when it is asked to; it never queues anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from assetmill.errors import NotDelivered, ProviderRefused, UsageError
-from assetmill.workflows.contract import Contract, contract_from_object_info
+from assetmill.workflows.contract import FILE_INPUTS, Contract, contract_from_object_info
 from assetmill.workflows.library import Library
 from assetmill.workflows.lint import Code, Finding, lint_graph
 
@@ -22,6 +25,8 @@ TIMEOUT_S = 30.0
 """s; /object_info of an installation with many custom nodes is several megabytes and is put together on request."""
 
 LIVE = "this ComfyUI"
+
+SAVE_IT = "save it with: curl -o FILE http://HOST:8188/object_info"
 
 
 async def fetch_object_info(url: str, client: httpx.AsyncClient) -> dict[str, Any]:
@@ -52,8 +57,25 @@ async def fetch_object_info(url: str, client: httpx.AsyncClient) -> dict[str, An
     return _parsed(answer, address)
 
 
+def read_object_info(path: Path) -> dict[str, Any]:
+    """An /object_info answer that was saved as a file, in any of JSON's encodings.
+
+    Raises:
+        UsageError: there is no such file, or it is no such answer.
+    """
+    try:
+        info = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint=SAVE_IT) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is no JSON: {error}", hint=SAVE_IT) from error
+    if not _sound(info):
+        raise UsageError(f"{path} is no ComfyUI node list", hint=SAVE_IT)
+    return dict(info)
+
+
 def lint_against(library: Library, object_info: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Every fault that the library's graphs have on one running ComfyUI, model files that it lacks included.
+    """Every fault that the library's graphs have on one ComfyUI, model files that it lacks included.
 
     An input that our contract calls optional and that this ComfyUI does not know is no fault: it ignores it.
 
@@ -65,6 +87,22 @@ def lint_against(library: Library, object_info: Mapping[str, Any]) -> tuple[Find
     live = Contract.model_validate(contract_from_object_info({LIVE: object_info}, present))
     found = (finding for workflow in library for finding in lint_graph(workflow.graph, live, workflow=workflow.name))
     return tuple(finding for finding in found if not _ignored_by_older(finding, library))
+
+
+def without_files(library: Library, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings that are not only about a model file that the machine has not.
+
+    A ComfyUI that was started to look at its nodes has no models; that says nothing about its version. A model that
+    is chosen from a list in a node's own code is no file, and stays a fault.
+    """
+    return tuple(finding for finding in findings if not _about_a_file(finding, library))
+
+
+def _about_a_file(finding: Finding, library: Library) -> bool:
+    if finding.code is not Code.MODEL_MISSING:
+        return False
+    kind = library.get(finding.workflow).graph[finding.node]["class_type"]
+    return finding.input in FILE_INPUTS.get(kind, ())
 
 
 def _ignored_by_older(finding: Finding, library: Library) -> bool:
@@ -97,11 +135,15 @@ def _public(address: httpx.URL) -> str:
 def _parsed(answer: httpx.Response, address: httpx.URL) -> dict[str, Any]:
     try:
         info = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         info = None
-    sound = (
-        isinstance(info, dict) and info and all(isinstance(node, dict) and "input" in node for node in info.values())
-    )
-    if not sound:
+    if not _sound(info):
         raise ProviderRefused(f"{_public(address)} is no ComfyUI node list", hint="is this ComfyUI's address?")
     return dict(info)
+
+
+def _sound(info: Any) -> bool:
+    """Whether it looks like a node list: node class -> its description."""
+    if not isinstance(info, dict) or not info:
+        return False
+    return all(isinstance(node, dict) and isinstance(node.get("input"), dict) for node in info.values())

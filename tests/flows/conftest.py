@@ -26,6 +26,8 @@ from assetmill.settings import Settings, variables_of
 ENDS = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
 LOOK_EVERY_S = 0.3
 BUSY_TRIES = 100
+READ_S = 30.0  # for one try: a busy server may answer the next one sooner than this one
+CHANGE_S = 300.0  # for the only try
 STOP_S = 30.0
 ASSETS = """version: 1
 game: {id: tiny, title: Tiny}
@@ -66,6 +68,63 @@ class Terminal:
         return "tiny.yaml"
 
 
+@dataclass(frozen=True)
+class Api:
+    """The API of a Prefect server that may be very busy; what ends all patience is the test's own limit.
+
+    Args:
+        url: where it is.
+    """
+
+    url: str
+
+    def read(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What a GET of a path answers, or a filter that is posted to it; asked again when nothing comes.
+
+        Raises:
+            httpx.HTTPError: it goes on failing, or refuses.
+        """
+        for _ in range(BUSY_TRIES):
+            try:
+                return self._once("GET" if body is None else "POST", path, body, READ_S)
+            except httpx.TransportError:
+                threading.Event().wait(LOOK_EVERY_S)
+        return self._once("GET" if body is None else "POST", path, body, READ_S)
+
+    def send(self, path: str, body: Any = None, method: str = "POST") -> Any:
+        """What a change answers. It is never sent again after a lost answer, but waited for; None if it says nothing.
+
+        Raises:
+            httpx.HTTPError: it fails or is refused.
+        """
+        return self._once(method, path, body, CHANGE_S)
+
+    def limit(self, name: str, slots: int) -> None:
+        """Have the concurrency limit there without which nobody may send, as `assetmill deploy` makes it."""
+        self.send("/v2/concurrency_limits/", {"name": name, "limit": slots, "active": True})
+
+    def _once(self, method: str, path: str, body: Any, timeout_s: float) -> Any:
+        for _ in range(BUSY_TRIES):
+            answer = httpx.request(method, f"{self.url}{path}", json=body, timeout=timeout_s)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            threading.Event().wait(LOOK_EVERY_S)  # SQLite is locked for a moment: nothing was done
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+
+@pytest.fixture(scope="session")
+def api_of() -> type[Api]:
+    """`api_of(url)`: the API of any Prefect server, asked with patience."""
+    return Api
+
+
+@pytest.fixture(scope="session")
+def api(api_url: str) -> Api:
+    """The API of the session's server."""
+    return Api(api_url)
+
+
 @pytest.fixture(scope="session")
 def api_url(tmp_path_factory: pytest.TempPathFactory, prefect_tables: Callable[[Path], Path]) -> Iterator[str]:
     with prefect_api(prefect_tables(tmp_path_factory.mktemp("prefect")), None) as url:
@@ -84,16 +143,21 @@ class Deployed:
     api_url: str
     said: dict[str, Any]
 
+    @property
+    def api(self) -> Api:
+        """Its API, asked with patience."""
+        return Api(self.api_url)
+
     def start(self, deployment: str, **parameters: Any) -> str:
         """Order a run of a deployment, as the run form of the UI does, and return its id."""
-        (found,) = self._ask("/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
-        return str(self._ask(f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"])
+        (found,) = self.api.read("/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
+        return str(self.api.send(f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"])
 
     def flow_run(self, flow_run_id: str) -> dict[str, Any]:
         """A flow run as the API tells of it."""
-        return dict(httpx.get(f"{self.api_url}/flow_runs/{flow_run_id}", timeout=30).raise_for_status().json())
+        return dict(self.api.read(f"/flow_runs/{flow_run_id}"))
 
-    def ended(self, flow_run_id: str, worker: Worker | None = None, limit_s: float = 240) -> dict[str, Any]:
+    def ended(self, flow_run_id: str, worker: Worker | None = None, limit_s: float = 400) -> dict[str, Any]:
         """The flow run once it has come to its end; looks a few times a second.
 
         Raises:
@@ -103,7 +167,7 @@ class Deployed:
 
     def until(
         self, flow_run_id: str, holds: Callable[[dict[str, Any]], bool], worker: Worker | None = None,
-        limit_s: float = 240,
+        limit_s: float = 400,
     ) -> dict[str, Any]:  # fmt: skip
         """The flow run once something holds of it; as `ended`."""
         for _ in range(int(limit_s / LOOK_EVERY_S)):
@@ -115,14 +179,6 @@ class Deployed:
             if worker is None:
                 threading.Event().wait(LOOK_EVERY_S)
         raise AssertionError(f"{run['name']} is {run['state']}; {worker.words() if worker else ''}")
-
-    def _ask(self, path: str, body: dict[str, Any]) -> Any:
-        for _ in range(BUSY_TRIES):
-            answer = httpx.post(f"{self.api_url}{path}", json=body, timeout=30)
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
-            threading.Event().wait(LOOK_EVERY_S)  # SQLite is locked for a moment: nothing was done
-        return answer.raise_for_status().json()
 
 
 @pytest.fixture(scope="session")
@@ -193,7 +249,7 @@ def process_worker(deployed: Deployed, tmp_path: Path) -> StartWorker:
         ):  # fmt: skip
             worker = Worker(name, process, log)
             try:
-                _wait_until_online(deployed.api_url, worker)
+                _wait_until_online(deployed.api, worker)
                 yield worker
             finally:
                 process.terminate()
@@ -203,11 +259,11 @@ def process_worker(deployed: Deployed, tmp_path: Path) -> StartWorker:
     return start
 
 
-def _wait_until_online(api_url: str, worker: Worker) -> None:
+def _wait_until_online(api: Api, worker: Worker) -> None:
     body = {"workers": {"status": {"any_": ["ONLINE"]}}}
-    for _ in range(300):
-        assert not worker.gone_within(0.3), worker.words()
-        online = httpx.post(f"{api_url}/work_pools/assetmill/workers/filter", json=body, timeout=30).json()
+    for _ in range(600):
+        assert not worker.gone_within(LOOK_EVERY_S), worker.words()
+        online = api.read("/work_pools/assetmill/workers/filter", body)
         if worker.name in {one["name"] for one in online}:
             return
     raise AssertionError(f"the worker did not come up: {worker.words()}")

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 import yaml
 from prefect import flow
@@ -39,7 +38,7 @@ from flows.upkeep import mark_gone
 
 ROOT = Path(__file__).parents[2]
 SECRET_PATH = "/hooks/made-up-secret-path"
-HEARD_WITHIN_S = 90.0
+HEARD_WITHIN_S = 200.0  # a busy server takes its time; the test's own limit is 600 s
 SHORT = Times(zombie_s=20, settle_s=10, stalled_again_s=600, no_workers_again_s=600)  # Prefect's least is 10
 pytestmark = pytest.mark.timeout(600)
 
@@ -96,24 +95,18 @@ def listening() -> Iterator[Receiver]:
 class Server:
     """A Prefect server that can be started again over its data."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, api_of: Callable[[str], Any]) -> None:
+        self._home, self._api_of = home, api_of
         self._stack = ExitStack()
         self.restart()
 
     def restart(self) -> None:
         self.close()
         self.url = self._stack.enter_context(prefect_api(self._home, None))
-        self._http = self._stack.enter_context(httpx.Client(base_url=self.url, timeout=30))
+        self.api = self._api_of(self.url)
 
     def close(self) -> None:
         self._stack.close()
-
-    def post(self, path: str, body: Any) -> Any:
-        while (answer := self._http.post(path, json=body)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            threading.Event().wait(0.3)  # SQLite is locked for a moment: nothing was done
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
 
     def client(self, work: Callable[[PrefectClient], Awaitable[Any]]) -> Any:
         async def run() -> Any:
@@ -129,13 +122,13 @@ class Server:
         return {one.name: one for one in self.client(lambda client: client.read_automations())}
 
     def run_of(self, flow_name: str, name: str, tags: tuple[str, ...] = ()) -> str:
-        flow_id = self.post("/flows/", {"name": flow_name})["id"]
+        flow_id = self.api.send("/flows/", {"name": flow_name})["id"]
         body = {"flow_id": flow_id, "name": name, "tags": tags, "state": {"type": "RUNNING", "name": "Running"}}
-        return str(self.post("/flow_runs/", body)["id"])
+        return str(self.api.send("/flow_runs/", body)["id"])
 
     def becomes(self, run_id: str, kind: str, name: str, message: str = "") -> None:
         state = {"type": kind, "name": name, "message": message}
-        answer = self.post(f"/flow_runs/{run_id}/set_state", {"state": state, "force": True})
+        answer = self.api.send(f"/flow_runs/{run_id}/set_state", {"state": state, "force": True})
         assert answer["status"] == "ACCEPT", answer
 
     def ended(self, flow_name: str, name: str, kind: str, state: str, message: str = "") -> str:
@@ -145,7 +138,7 @@ class Server:
 
     def heartbeats(self, *run_ids: str, flow_name: str = "generate-batch", at: datetime | None = None) -> list[str]:
         """One of each run, as the engine sends them; returns their ids."""
-        flow_id = self.post("/flows/", {"name": flow_name})["id"]
+        flow_id = self.api.send("/flows/", {"name": flow_name})["id"]
         related = {"prefect.resource.id": f"prefect.flow.{flow_id}", "prefect.resource.role": "flow"}
         told = [
             {
@@ -157,22 +150,22 @@ class Server:
             }
             for run_id in run_ids
         ]
-        self.post("/events", told)
+        self.api.send("/events", told)
         return [str(event["id"]) for event in told]
 
     def knows(self, ids: list[str]) -> None:
         """Wait until the server has written these events down."""
         wanted = {"filter": {"id": {"id": ids}, "occurred": {"until": "2100-01-01T00:00:00Z"}}}
-        while len(self.post("/events/filter", wanted)["events"]) < len(ids):
+        while len(self.api.read("/events/filter", wanted)["events"]) < len(ids):
             threading.Event().wait(0.3)
 
     def state(self, run_id: str) -> str:
-        return str(self._http.get(f"/flow_runs/{run_id}").raise_for_status().json()["state"]["name"])
+        return str(self.api.read(f"/flow_runs/{run_id}")["state"]["name"])
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, prefect_tables) -> Iterator[Server]:
-    one = Server(prefect_tables(tmp_path_factory.mktemp("alerts")))
+def server(tmp_path_factory, prefect_tables, api_of) -> Iterator[Server]:
+    one = Server(prefect_tables(tmp_path_factory.mktemp("alerts")), api_of)
     yield one
     one.close()
 
@@ -263,7 +256,7 @@ def test_deploying_from_a_machine_that_names_nobody_silences_nobody(set_up):
 
 def test_the_address_is_a_secret_and_a_new_one_takes_its_place(set_up, settings, receiver):
     path = "/block_types/slug/custom-webhook/block_documents/name/assetmill-alerts"
-    shown = httpx.get(set_up.url + path).text
+    shown = json.dumps(set_up.api.read(path))
     assert SECRET_PATH not in shown
     assert "{{address}}" in shown
     assert SECRET_PATH not in str([one.model_dump() for one in set_up.automations().values()])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +22,10 @@ assets:
 """
 
 
-def count_jobs_at(api_url: str, host: str) -> None:
-    """Have the limit there without which nobody may send, as `assetmill deploy` makes it."""
-    body = {"name": f"endpoint-comfyui@{host}", "limit": 3, "active": True}
-    for _ in range(40):
-        answer = httpx.post(f"{api_url}/v2/concurrency_limits/", json=body, timeout=30)
-        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # SQLite, busy
-            break
-        threading.Event().wait(0.2)
-    answer.raise_for_status()
-
-
-def children(api_url: str, name: str) -> list[dict[str, Any]]:
+def children(api: Any, name: str) -> list[dict[str, Any]]:
     """The newest run of a flow, and the runs of its sides, in the order in which they began."""
     named = {"flows": {"name": {"any_": [name]}}, "sort": "START_TIME_DESC", "limit": 2}
-    return list(httpx.post(f"{api_url}/flow_runs/filter", json=named, timeout=30).json())
+    return list(api.read("/flow_runs/filter", named))
 
 
 def saved(folder: Path, file: dict[str, Any]) -> str:
@@ -46,19 +34,19 @@ def saved(folder: Path, file: dict[str, Any]) -> str:
     return "votes.json"
 
 
-async def test_a_comparison_is_two_runs_and_a_page_on_which_votes_make_a_summary(terminal, api_url):
+async def test_a_comparison_is_two_runs_and_a_page_on_which_votes_make_a_summary(terminal, api):
     async with running_comfyui(ComfyConfig(placeholders=True), Clock()) as comfy:
-        count_jobs_at(api_url, httpx.URL(comfy.url).netloc.decode())
+        api.limit(f"endpoint-comfyui@{httpx.URL(comfy.url).netloc.decode()}", 3)
         words = ("compare", terminal.manifest(ONE), "--providers", f"draft,comfyui+{comfy.url}", "--json")
-        done = await asyncio.to_thread(terminal, *words, PREFECT_API_URL=api_url)
+        done = await asyncio.to_thread(terminal, *words, PREFECT_API_URL=api.url)
     assert done.code == 0, done.err
     compared = done.document
     assert (compared["pairs"], compared["draft"], compared["reasons"]) == (1, True, {})
     store = terminal.folder / "out" / "store"
     assert (store / compared["page"]).read_text().startswith("<!DOCTYPE html>")
     assert not list(store.rglob("latest.json"))
-    (parent,) = children(api_url, "compare")
-    sides = children(api_url, "compare-side")
+    (parent,) = children(api, "compare")
+    sides = children(api, "compare-side")
     assert [run["name"] for run in sides] == ["Tiny: 1 to make", "Tiny: 1 to make"]
     assert {run["state"]["name"] for run in (parent, *sides)} == {"Completed"}
     vote = {"asset": "slime", "candidate": 0, "voter": "ada", "choice": "draft", "voted_at": "2026-11-22T12:00:00Z"}

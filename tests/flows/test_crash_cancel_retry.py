@@ -83,7 +83,7 @@ class Studio:
     def becomes(self, flow_run_id: str, kind: str, name: str) -> None:
         """As a button of the UI does it."""
         body = {"state": {"type": kind, "name": name}, "force": True}
-        assert self.deployed._ask(f"/flow_runs/{flow_run_id}/set_state", body)["status"] == "ACCEPT"
+        assert self.deployed.api.send(f"/flow_runs/{flow_run_id}/set_state", body)["status"] == "ACCEPT"
 
     async def ended(self, flow_run_id: str, worker: Any) -> dict[str, Any]:
         return dict(await asyncio.to_thread(self.deployed.ended, flow_run_id, worker))
@@ -107,7 +107,7 @@ class Studio:
 
     def task_states(self, flow_run_id: str) -> set[str]:
         body = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "limit": 200}
-        return {row["state_type"] for row in self.deployed._ask("/task_runs/filter", body)}
+        return {row["state_type"] for row in self.deployed.api.read("/task_runs/filter", body)}
 
 
 @pytest.fixture
@@ -121,8 +121,7 @@ async def studio(deployed, tmp_path) -> AsyncIterator[Studio]:
     async with running_pod(PodConfig(endpoint_id="gpu", api_key=KEY, workers=1), artist) as pod:
         try:
             endpoint = resolve_endpoint(Settings(_env_file=None, ASSETMILL_SERVE_KEY=KEY), pod.url)
-            body = {"name": limit_name(endpoint), "limit": 2}
-            deployed._ask("/v2/concurrency_limits/", body)
+            deployed.api.limit(limit_name(endpoint), 2)
             yield Studio(folder, pod.url, artist, deployed)
         finally:
             artist.allowed.release(100)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
 from prefect.utilities.callables import parameter_schema
 
@@ -25,35 +25,36 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(600)  # each run starts Prefect, which takes its time on a slow machine
 
 
-def task_runs(api_url: str, flow_run_id: str) -> list[dict]:
+def task_runs(api: Any, flow_run_id: str) -> list[dict]:
     body = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "limit": 200}
-    return httpx.post(f"{api_url}/task_runs/filter", json=body).json()
+    return list(api.read("/task_runs/filter", body))
 
 
-def last_flow_run(api_url: str) -> dict:
-    body = {"sort": "START_TIME_DESC", "limit": 1}
-    return httpx.post(f"{api_url}/flow_runs/filter", json=body).json()[0]
+def last_flow_run(api: Any) -> dict:
+    by_hand = {"deployment_id": {"is_null_": True}}  # none of a schedule: those to come are the last of all
+    body = {"sort": "START_TIME_DESC", "limit": 1, "flow_runs": by_hand}
+    return dict(api.read("/flow_runs/filter", body)[0])
 
 
-def artifacts(api_url: str, flow_run_id: str) -> dict[str, dict]:
+def artifacts(api: Any, flow_run_id: str) -> dict[str, dict]:
     body = {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}, "limit": 50}
-    return {row["key"]: row for row in httpx.post(f"{api_url}/artifacts/filter", json=body).json()}
+    return {row["key"]: row for row in api.read("/artifacts/filter", body)}
 
 
-def test_each_generated_picture_is_a_task_run_with_a_final_state_and_cached_ones_are_none(terminal, api_url):
+def test_each_generated_picture_is_a_task_run_with_a_final_state_and_cached_ones_are_none(terminal, api):
     manifest = terminal.manifest()
-    first = terminal("run", manifest, "--json", PREFECT_API_URL=api_url)
+    first = terminal("run", manifest, "--json", PREFECT_API_URL=api.url)
     assert first.code == 0, first.err
     assert (first.document["generated"], first.document["cached"]) == (2, 0)
-    run = last_flow_run(api_url)
+    run = last_flow_run(api)
     assert run["state"]["name"] == "Completed"
     assert run["state"]["message"].startswith("2 kept; $0.00; ")
     assert run["name"] == "Tiny: 2 to make"
     assert set(run["tags"]) == {"game:tiny", "provider:draft", "type:entity"}
-    made = task_runs(api_url, run["id"])
+    made = task_runs(api, run["id"])
     assert {row["name"] for row in made} == {"entity/slime", "entity/crate", "publish tiny"}
     assert {row["state_type"] for row in made} == {"COMPLETED"}
-    shown = artifacts(api_url, run["id"])
+    shown = artifacts(api, run["id"])
     assert {key: row["type"] for key, row in shown.items()} == {
         "progress-tiny": "progress", "plan-tiny": "markdown", "assets-tiny": "table", "contact-sheet-tiny": "markdown",
         "places-tiny": "markdown",
@@ -65,18 +66,18 @@ def test_each_generated_picture_is_a_task_run_with_a_final_state_and_cached_ones
         ("slime", "entity", "new", "kept"), ("crate", "entity", "new", "kept"),
     ]  # fmt: skip
     assert_shows_what_is_stored(shown, terminal.folder / "out" / "store", first.document)
-    logged = "\n".join(row["message"] for row in logs(api_url, run["id"]))
+    logged = "\n".join(row["message"] for row in logs(api, run["id"]))
     assert all(logged.count(row["job"]) == 1 for row in table), "one line for the end of each picture, with its job"
 
-    second = terminal("run", manifest, "--json", PREFECT_API_URL=api_url)
+    second = terminal("run", manifest, "--json", PREFECT_API_URL=api.url)
     assert (second.code, second.document["generated"], second.document["cached"]) == (0, 0, 2)
-    assert last_flow_run(api_url)["name"] == "Tiny: 0 to make, 2 cached"
-    again = task_runs(api_url, last_flow_run(api_url)["id"])
+    assert last_flow_run(api)["name"] == "Tiny: 0 to make, 2 cached"
+    again = task_runs(api, last_flow_run(api)["id"])
     assert [row["name"] for row in again] == ["publish tiny"]
 
-    finer = terminal("run", manifest, "--json", "--set", "post.colors=8", PREFECT_API_URL=api_url)
+    finer = terminal("run", manifest, "--json", "--set", "post.colors=8", PREFECT_API_URL=api.url)
     assert (finer.document["generated"], finer.document["refinished"]) == (0, 2)
-    names = {row["name"] for row in task_runs(api_url, last_flow_run(api_url)["id"])}
+    names = {row["name"] for row in task_runs(api, last_flow_run(api)["id"])}
     assert names == {"refinish 2 pictures", "publish tiny"}
 
 
@@ -95,43 +96,43 @@ def assert_shows_what_is_stored(shown: dict[str, dict], store: Path, report: dic
     assert json.loads((store / f"{stem}.json").read_text()) == report
 
 
-def logs(api_url: str, flow_run_id: str) -> list[dict]:
+def logs(api: Any, flow_run_id: str) -> list[dict]:
     body = {"logs": {"flow_run_id": {"any_": [flow_run_id]}}, "limit": 200}
-    return httpx.post(f"{api_url}/logs/filter", json=body).json()
+    return list(api.read("/logs/filter", body))
 
 
-def test_failures_are_parted_from_successes_and_the_state_says_so(terminal, api_url):
+def test_failures_are_parted_from_successes_and_the_state_says_so(terminal, api):
     parallax = "  - {id: hills, type: parallax, prompt: hills, layer_count: 3, workflow: txt2img}\n"
     empty = "  - {id: ghost, type: entity, prompt: a ghost, silhouette: {canvas: 64x64}}\n"
     text = Path(terminal.folder / terminal.manifest()).read_text() + parallax + empty
     text = text.replace("assets:", "qa: {max_coverage: 0.05}\nassets:")
-    result = terminal("run", terminal.manifest(text), "--json", PREFECT_API_URL=api_url)
+    result = terminal("run", terminal.manifest(text), "--json", PREFECT_API_URL=api.url)
     assert result.code == 1
     states = {line["asset"]: line["state"] for line in result.document["failures"]}
     assert states["hills"] == "blocked"
-    run = last_flow_run(api_url)
+    run = last_flow_run(api)
     ending = {"with_failures": "CompletedWithFailures", "failed": "Failed"}
     assert run["state"]["name"] == ending[BatchReport.model_validate(result.document).ending]
     assert "1 blocked; $0.00; " in run["state"]["message"]
-    first_rows = json.loads(artifacts(api_url, run["id"])["assets-tiny"]["data"])
+    first_rows = json.loads(artifacts(api, run["id"])["assets-tiny"]["data"])
     reasons = {row["asset"]: (row["state"], row["reason"]) for row in first_rows if row["state"] != "kept"}
     assert set(reasons) == set(states), "those that are missing, each with its reason"
     assert reasons["hills"] == ("blocked", "workflow txt2img does not make far, mid, near, which parallax needs")
-    rows = {row["name"]: row["state_type"] for row in task_runs(api_url, run["id"])}
+    rows = {row["name"]: row["state_type"] for row in task_runs(api, run["id"])}
     assert "parallax/hills" not in rows
     assert all(rows[f"entity/{asset}"] == "FAILED" for asset, state in states.items() if state == "rejected")
 
 
-def starts_a_server(home: Path) -> bool:
+def starts_a_server(home: Path, api_of: Any) -> bool:
     with prefect_api(home, None) as url:
-        return httpx.get(f"{url}/health", timeout=30).json() is True
+        return api_of(url).read("/health") is True
 
 
-def test_without_a_configured_server_every_task_run_is_final_in_our_own_afterwards(terminal):
+def test_without_a_configured_server_every_task_run_is_final_in_our_own_afterwards(terminal, api_of):
     nowhere = "http://127.0.0.1:9"  # a company's proxy has no business between us and our own servers
     proxy = {"HTTP_PROXY": nowhere, "http_proxy": nowhere, "NO_PROXY": "", "no_proxy": ""}
     with ThreadPoolExecutor(1) as thread:  # a second server starts at the same time, over the same data
-        second = thread.submit(starts_a_server, terminal.folder / "out")
+        second = thread.submit(starts_a_server, terminal.folder / "out", api_of)
         result = terminal("run", terminal.manifest(), "--json", **proxy)
         assert second.result()
     assert result.code == 0, result.err
@@ -156,22 +157,22 @@ def running(terminal, api_url, draft_seconds: str) -> Iterator[subprocess.Popen[
         yield run
 
 
-def test_the_first_request_to_end_sends_nothing_more_and_collects_what_is_out(terminal, api_url):
-    with running(terminal, api_url, "4") as run:
+def test_the_first_request_to_end_sends_nothing_more_and_collects_what_is_out(terminal, api):
+    with running(terminal, api.url, "4") as run:
         run.send_signal(signal.SIGTERM)
         said = run.stderr.read()
     assert run.returncode == 130, said
     assert "Traceback" not in said
     assert attempts(terminal.folder) == ["kept"], said
-    state = last_flow_run(api_url)["state"]
+    state = last_flow_run(api)["state"]
     assert (state["type"], state["name"]) == ("CANCELLED", "Cancelled")
     assert "1 kept, 1 not sent; $0.00; " in state["message"]
-    again = terminal("run", "tiny.yaml", "--json", PREFECT_API_URL=api_url)
+    again = terminal("run", "tiny.yaml", "--json", PREFECT_API_URL=api.url)
     assert (again.code, again.document["generated"], again.document["cached"]) == (0, 1, 1), again.err
 
 
-def test_the_second_request_to_end_waits_for_nothing_and_loses_nothing(terminal, api_url):
-    with running(terminal, api_url, "60") as run:
+def test_the_second_request_to_end_waits_for_nothing_and_loses_nothing(terminal, api):
+    with running(terminal, api.url, "60") as run:
         run.send_signal(signal.SIGINT)
         while "nothing more is sent" not in run.stderr.readline():
             assert run.poll() is None, "it did not wait for its job"
@@ -180,20 +181,20 @@ def test_the_second_request_to_end_waits_for_nothing_and_loses_nothing(terminal,
     assert run.returncode == 130, said
     assert "Traceback" not in said
     assert attempts(terminal.folder) == ["submitted"]
-    again = terminal("run", "tiny.yaml", "--json", PREFECT_API_URL=api_url)
+    again = terminal("run", "tiny.yaml", "--json", PREFECT_API_URL=api.url)
     assert (again.code, again.document["generated"]) == (0, 2), again.err
     assert sorted(attempts(terminal.folder)) == ["kept", "kept", "lost"], "a draft ends with its run"
 
 
-def test_a_run_that_is_cancelled_in_prefect_collects_what_is_out(terminal, api_url):
-    with running(terminal, api_url, "10") as run:
-        flow_run = last_flow_run(api_url)["id"]
+def test_a_run_that_is_cancelled_in_prefect_collects_what_is_out(terminal, api):
+    with running(terminal, api.url, "10") as run:
+        flow_run = last_flow_run(api)["id"]
         body = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
-        httpx.post(f"{api_url}/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+        api.send(f"/flow_runs/{flow_run}/set_state", body)
         said = run.stderr.read()
     assert run.returncode == 130, said
     assert attempts(terminal.folder) == ["kept"]
-    assert last_flow_run(api_url)["state"]["type"] == "CANCELLED"
+    assert last_flow_run(api)["state"]["type"] == "CANCELLED"
 
 
 PROGRAM = """
@@ -225,11 +226,10 @@ def program(terminal, api_url, *calls: tuple[bool, dict], **variables: str) -> s
     )  # fmt: skip
 
 
-def test_a_dry_run_sends_nothing_and_what_is_over_budget_or_wrong_is_refused_in_words(terminal, api_url):
+def test_a_dry_run_sends_nothing_and_what_is_over_budget_or_wrong_is_refused_in_words(terminal, api):
     name = terminal.manifest()
     gone = "http://127.0.0.1:9/v2/gone"  # nobody is there: whoever asked it would fail otherwise
-    limit = {"name": "endpoint-gone@127.0.0.1:9", "limit": 1}
-    httpx.post(f"{api_url}/v2/concurrency_limits/", json=limit).raise_for_status()
+    api.limit("endpoint-gone@127.0.0.1:9", 1)
     (terminal.folder / "out" / "store" / "art").mkdir(parents=True)
     (terminal.folder / "out" / "store" / "art" / "tiny.yaml").write_text((terminal.folder / name).read_text())
     calls = (
@@ -238,7 +238,7 @@ def test_a_dry_run_sends_nothing_and_what_is_over_budget_or_wrong_is_refused_in_
         (False, {"manifest": name, "endpoint": gone, "budget_usd": 0.5}),
         (False, {"manifest": "nowhere.yaml"}),
     )  # fmt: skip
-    with program(terminal, api_url, *calls, RUNPOD_API_KEY="made-up-key") as process:
+    with program(terminal, api.url, *calls, RUNPOD_API_KEY="made-up-key") as process:
         out, err = process.communicate()
     assert process.returncode == 0, err
     dry, refused, wrong = (json.loads(line) for line in out.splitlines())
@@ -248,22 +248,22 @@ def test_a_dry_run_sends_nothing_and_what_is_over_budget_or_wrong_is_refused_in_
     assert "1 problem in nowhere.yaml" in wrong[2]
     assert attempts(terminal.folder) == []
     body = {"flow_runs": {"name": {"any_": ["Tiny: dry run, 2 to make"]}}}
-    (run,) = httpx.post(f"{api_url}/flow_runs/filter", json=body).json()
-    shown = artifacts(api_url, run["id"])
+    (run,) = api.read("/flow_runs/filter", body)
+    shown = artifacts(api, run["id"])
     assert {key: row["type"] for key, row in shown.items()} == {"plan-tiny": "markdown", "plan-table-tiny": "table"}
     assert "nobody knows what a job costs, and there is the run's budget of $0.5000" in shown["plan-tiny"]["data"]
     assert [row["planned"] for row in json.loads(shown["plan-table-tiny"]["data"])] == ["new", "new"]
 
 
-def test_a_run_inside_of_another_ends_when_that_one_is_cancelled(terminal, api_url):
+def test_a_run_inside_of_another_ends_when_that_one_is_cancelled(terminal, api):
     call = (True, {"manifest": terminal.manifest(), "provider": "draft", "run_id": "night"})
-    with program(terminal, api_url, call, ASSETMILL_DRAFT_SECONDS="12") as process:
+    with program(terminal, api.url, call, ASSETMILL_DRAFT_SECONDS="12") as process:
         while attempts(terminal.folder) != ["submitted"]:
             assert process.poll() is None, "it ended before its first job was sent"
         body = {"flows": {"name": {"any_": ["outer"]}}}
-        (outer,) = httpx.post(f"{api_url}/flow_runs/filter", json=body).json()
+        (outer,) = api.read("/flow_runs/filter", body)
         state = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
-        httpx.post(f"{api_url}/flow_runs/{outer['id']}/set_state", json=state).raise_for_status()
+        api.send(f"/flow_runs/{outer['id']}/set_state", state)
         out, err = process.communicate()
     assert json.loads(out)[0] == "CANCELLED", err
     assert attempts(terminal.folder) == ["kept"], "what was out is collected, and nothing more was sent"

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from assetmill import active
@@ -66,21 +65,16 @@ def game(name: str) -> str:
     )
 
 
-def ask(api_url: str, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(httpx.post(f"{api_url}{path}", json=body, timeout=30).raise_for_status().json())
-
-
-def test_a_night_runs_every_entry_as_a_run_of_its_own_and_one_that_fails_keeps_none_from_running(terminal, api_url):
+def test_a_night_runs_every_entry_as_a_run_of_its_own_and_one_that_fails_keeps_none_from_running(terminal, api):
     add(terminal, "cloud-hop")
     (terminal.folder / "out" / "store" / add(terminal, "lost")).unlink()
     add(terminal, "over", endpoint="http://127.0.0.1:9/v2/gpu")
     add(terminal, "dust")
-    limit = {"name": "endpoint-gpu@127.0.0.1:9", "limit": 2}
-    httpx.post(f"{api_url}/v2/concurrency_limits/", json=limit, timeout=30).raise_for_status()
+    api.limit("endpoint-gpu@127.0.0.1:9", 2)
 
     nights = json.dumps([{"only": ["ghost"]}, {"budget_usd": 0.0001}])
     ghost, said = map(
-        json.loads, in_prefect(terminal, api_url, NIGHTS, nights, ASSETMILL_GPU_POOL="ADA_24").splitlines()
+        json.loads, in_prefect(terminal, api.url, NIGHTS, nights, ASSETMILL_GPU_POOL="ADA_24").splitlines()
     )
     assert ghost["type"] == "FAILED"
     assert "ghost is not on the active list" in ghost["message"]
@@ -94,9 +88,8 @@ def test_a_night_runs_every_entry_as_a_run_of_its_own_and_one_that_fails_keeps_n
     assert "budget" in parts[2]
 
     newest = {"flows": {"name": {"any_": ["nightly"]}}, "sort": "START_TIME_DESC", "limit": 1}
-    (night,) = ask(api_url, "/flow_runs/filter", newest)
-    inner = ask(
-        api_url,
+    (night,) = api.read("/flow_runs/filter", newest)
+    inner = api.read(
         "/flow_runs/filter",
         {"flows": {"name": {"any_": ["generate-batch"]}}, "flow_runs": {"parent_flow_run_id": {"any_": [night["id"]]}}},
     )
@@ -118,7 +111,7 @@ def spend(ledger: Ledger, intent: Intent, usd: str) -> None:
 
 
 def test_a_cost_report_is_shown_in_prefect_and_kept_in_the_store_for_the_period_that_was_over(
-    terminal, api_url, new_intent
+    terminal, api, new_intent
 ):
     (terminal.folder / "out").mkdir()
     with Ledger.open(f"sqlite:///{terminal.folder}/out/ledger.db") as ledger:
@@ -127,7 +120,7 @@ def test_a_cost_report_is_shown_in_prefect_and_kept_in_the_store_for_the_period_
         spend(ledger, new_intent("after", MONDAY + timedelta(days=7)), "7")
         spend(ledger, new_intent("before", MONDAY - timedelta(days=20)), "2")
     unreachable = {"RUNPOD_API_KEY": "rp-key-for-bills", "RUNPOD_MANAGEMENT_URL": "http://127.0.0.1:9/v2"}
-    week, month = in_prefect(terminal, api_url, REPORTS, **unreachable).splitlines()
+    week, month = in_prefect(terminal, api.url, REPORTS, **unreachable).splitlines()
     assert week == "2026-W07: $1.25 for 1 paid attempts (1 kept, 0 rejected, 0 failed, 0 open)"
     assert month.startswith("2026-01: $2.00 for 1 paid attempts")
     reports = terminal.folder / "out" / "store" / "private" / "reports"
@@ -135,10 +128,10 @@ def test_a_cost_report_is_shown_in_prefect_and_kept_in_the_store_for_the_period_
     assert {file.name for file in reports.iterdir()} == names
     header, row = (reports / "cost-2026-W07.csv").read_text().splitlines()
     assert dict(zip(header.split(","), row.split(","), strict=True))["cost_estimate_usd"] == "1.25000000"
-    shown = {one["key"]: one for one in ask(api_url, "/artifacts/filter", {"limit": 50, "sort": "CREATED_DESC"})}
+    shown = {one["key"]: one for one in api.read("/artifacts/filter", {"limit": 50, "sort": "CREATED_DESC"})}
     assert week in shown["cost-week"]["data"]
     assert "no bill of 1 endpoint" in shown["cost-week"]["data"]  # said, and the report made all the same
     assert "2026-W07" in (reports / "cost-2026-W07.html").read_text()
     assert json.loads(shown["cost-week-table"]["data"])[0]["game"] == "tiny"
-    (run,) = ask(api_url, "/flow_runs/filter", {"flow_runs": {"name": {"any_": ["cost-report-week"]}}})
+    (run,) = api.read("/flow_runs/filter", {"flow_runs": {"name": {"any_": ["cost-report-week"]}}})
     assert (run["state"]["name"], run["state"]["message"]) == ("Completed", week)

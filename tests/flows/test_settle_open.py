@@ -8,7 +8,6 @@ import io
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -63,16 +62,9 @@ def cut_off(books: sqlite3.Connection, folder: Path) -> None:
         receipt.unlink()
 
 
-def count_jobs_at(api_url: str, pod_url: str) -> None:
-    """Have the limit there without which nobody may send, as `assetmill deploy` makes it."""
+def count_jobs_at(api: Any, pod_url: str) -> None:
     host, endpoint_id = httpx.URL(pod_url).netloc.decode(), pod_url.rpartition("/")[2]
-    limit = {"name": f"endpoint-{endpoint_id}@{host}", "limit": 6, "active": True}
-    for _ in range(40):
-        answer = httpx.post(f"{api_url}/v2/concurrency_limits/", json=limit, timeout=30)
-        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # SQLite, busy
-            break
-        threading.Event().wait(0.2)
-    answer.raise_for_status()
+    api.limit(f"endpoint-{endpoint_id}@{host}", 6)
 
 
 async def settle_in_prefect(terminal: Any, api_url: str, parameters: str = "{}", **variables: str) -> str:
@@ -86,17 +78,15 @@ async def settle_in_prefect(terminal: Any, api_url: str, parameters: str = "{}",
     return str(done.stdout).strip()
 
 
-async def last_run(api_url: str) -> dict[str, Any]:
+async def last_run(api: Any) -> dict[str, Any]:
     ended_here = {"deployment_id": {"is_null_": True}, "state": {"type": {"any_": ["COMPLETED"]}}}  # none of a schedule
     body = {
         "sort": "END_TIME_DESC", "limit": 1, "flow_runs": ended_here, "flows": {"name": {"any_": ["settle-open"]}},
     }  # fmt: skip
-    async with httpx.AsyncClient() as client:
-        found = (await client.post(f"{api_url}/flow_runs/filter", json=body)).json()
-    return dict(found[0])
+    return dict((await asyncio.to_thread(api.read, "/flow_runs/filter", body))[0])
 
 
-async def test_the_flow_collects_what_a_killed_run_has_left_and_says_so(terminal, api_url, books, tmp_path):
+async def test_the_flow_collects_what_a_killed_run_has_left_and_says_so(terminal, api, books, tmp_path):
     executed: list[str] = []
 
     def counted(job_input: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -104,37 +94,36 @@ async def test_the_flow_collects_what_a_killed_run_has_left_and_says_so(terminal
         return worker(job_input)
 
     async with running_pod(PodConfig(endpoint_id=ENDPOINT, api_key=KEY, workers=2), counted) as pod:
-        await asyncio.to_thread(count_jobs_at, api_url, pod.url)
+        await asyncio.to_thread(count_jobs_at, api, pod.url)
         name, key = terminal.manifest(SKIES), {"ASSETMILL_SERVE_KEY": KEY, "ASSETMILL_LOOK_FOR_S": "0"}
         run = ("run", name, "--endpoint", pod.url, "--yes", "--json")
-        first = await asyncio.to_thread(terminal, *run, PREFECT_API_URL=api_url, **key)
+        first = await asyncio.to_thread(terminal, *run, PREFECT_API_URL=api.url, **key)
         assert first.code == 0, first.err
         cut_off(books, tmp_path)
-        sentence = await settle_in_prefect(terminal, api_url, '{"game": "another"}', **key)
+        sentence = await settle_in_prefect(terminal, api.url, '{"game": "another"}', **key)
         assert sentence == "0 settled, 0 still open, 0 looked after by others"
-        sentence = await settle_in_prefect(terminal, api_url, **key)
+        sentence = await settle_in_prefect(terminal, api.url, **key)
         assert sentence == "2 settled, 0 still open, 0 looked after by others"
-        shown = await last_run(api_url)
+        shown = await last_run(api)
         assert (shown["state"]["name"], shown["state"]["message"]) == ("Completed", sentence)
         assert {status for (status,) in books.execute("select status from attempts")} == {"kept"}
-        again = await asyncio.to_thread(terminal, *run, PREFECT_API_URL=api_url, **key)
+        again = await asyncio.to_thread(terminal, *run, PREFECT_API_URL=api.url, **key)
         assert (again.code, again.document["generated"], again.document["refinished"]) == (0, 0, 2)
         assert len(executed) == 2
 
 
-async def test_what_cannot_be_settled_is_in_the_log_of_the_flow_run(terminal, api_url, books, tmp_path):
+async def test_what_cannot_be_settled_is_in_the_log_of_the_flow_run(terminal, api, books, tmp_path):
     async with running_pod(PodConfig(endpoint_id=ENDPOINT, api_key=KEY), worker) as pod:
-        await asyncio.to_thread(count_jobs_at, api_url, pod.url)
+        await asyncio.to_thread(count_jobs_at, api, pod.url)
         name, key = terminal.manifest(SKIES), {"ASSETMILL_SERVE_KEY": KEY, "ASSETMILL_LOOK_FOR_S": "0"}
         run = ("run", name, "--endpoint", pod.url, "--yes", "--only", "dawn")
-        assert (await asyncio.to_thread(terminal, *run, PREFECT_API_URL=api_url, **key)).code == 0
+        assert (await asyncio.to_thread(terminal, *run, PREFECT_API_URL=api.url, **key)).code == 0
     cut_off(books, tmp_path)
-    sentence = await settle_in_prefect(terminal, api_url, **key)
+    sentence = await settle_in_prefect(terminal, api.url, **key)
     assert sentence == "0 settled, 1 still open, 0 looked after by others"
-    shown = await last_run(api_url)
+    shown = await last_run(api)
     logs = {"logs": {"flow_run_id": {"any_": [shown["id"]]}}, "limit": 200}
-    async with httpx.AsyncClient() as client:
-        lines = [row["message"] for row in (await client.post(f"{api_url}/logs/filter", json=logs)).json()]
+    lines = [row["message"] for row in await asyncio.to_thread(api.read, "/logs/filter", logs)]
     assert any("stays open: " in line and "the endpoint cannot be reached" in line for line in lines), lines
 
 

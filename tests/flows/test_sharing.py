@@ -60,7 +60,7 @@ class Server:
 def server(api_url: str) -> Iterator[Server]:
     with (
         temporary_settings(updates={PREFECT_API_URL: api_url, PREFECT_CLIENT_MAX_RETRIES: 0}),
-        httpx.Client(base_url=f"{api_url}/v2/concurrency_limits", timeout=30) as client,
+        httpx.Client(base_url=f"{api_url}/v2/concurrency_limits", timeout=300) as client,
     ):
         yield Server(client)
 

@@ -17,7 +17,7 @@ from assetmill.localpod.draft.entity import Subject, draw_subject
 from assetmill.localpod.draft.forms import Box, Part, moved, paint
 from assetmill.localpod.draft.grounds import MATERIALS, Piece, corner_tile, ground, materials_of
 from assetmill.localpod.draft.kinds import Pose
-from assetmill.localpod.draft.palette import Palette, palette_of, word_set, words_of
+from assetmill.localpod.draft.palette import Palette, palette_of, stands_alone, word_set, words_of
 from assetmill.localpod.draft.pixels import Rgb, noise, rng_of
 from assetmill.localpod.draft.planes import around, draw_layer
 from assetmill.localpod.draft.relief import finish_of
@@ -42,7 +42,7 @@ def draw(brief: Brief) -> Picture:
         return _layer(brief, wording, wording.layer)
     if wording.title is not None:
         return _titled(brief, wording, wording.title)
-    if brief.cut_out:
+    if brief.cut_out or stands_alone(brief.prompt):
         return _alone(brief, wording)
     return _scene(brief, wording)
 
@@ -86,7 +86,7 @@ def _alone(brief: Brief, wording: Wording) -> Picture:
     )
     stage = _Stage(Image.new("RGB", (width, height), _PAPER))
     stage.put(art, ((width - side) // 2, (height - side) // 2))
-    return Picture(stage.image, matte=stage.matte, fore=stage.fore)
+    return Picture(stage.image, matte=stage.matte, fore=stage.fore, marked=not brief.cut_out)
 
 
 def _redrawn(brief: Brief, wording: Wording, source: Picture) -> Picture:

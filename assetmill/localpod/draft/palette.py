@@ -27,6 +27,10 @@ _ASIDE = re.compile(
     r"\b(?:plain|flat|solid|simple|empty|clean|transparent|uniform|neutral|blank)\b[\w\s-]{0,30}?\b"
     r"(?:background|backdrop|ground|matte|canvas)\b"
 )
+_ALONE = re.compile(
+    r"\b(?:before|on|against|in front of)\s+an?\s+(?:plain|solid|uniform|neutral|blank)\b[\w\s-]{0,30}?\b"
+    r"(?:background|backdrop)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,11 @@ class Palette:
 def subject_words(prompt: str) -> str:
     """The prompt in small letters, without what it says about a plain ground."""
     return _ASIDE.sub(" ", prompt.casefold())
+
+
+def stands_alone(prompt: str) -> bool:
+    """Whether a prompt wants its subject before nothing: `before a plain light backdrop`."""
+    return _ALONE.search(prompt.casefold()) is not None
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -40,6 +40,9 @@ STATES = {
 }
 LONGEST_MS = 7 * 24 * 3600 * 1000  # RunPod lets no job live longer, so a greater figure is none
 MAX_ID_CHARS = 64
+WORKER_NOTE = "assetmill_worker"
+"""What runpod-worker/start_prefetching.py adds to an answer: an object with `handler_ms`."""
+
 PORTS = 65_536
 SIMULATED = "simulated_uploaded/"  # worker-comfyui's answer with an S3 endpoint and no S3 keys: a path of its own
 
@@ -66,14 +69,19 @@ def request_body(request: JobRequest) -> dict[str, Any]:
 
 
 def to_job(body: Mapping[str, Any], job_id: str) -> Job:
-    """A job from a status answer. A status that nobody knows counts as running."""
+    """A job from a status answer. A status that nobody knows counts as running.
+
+    The times are those of the handler where the answer tells them: a worker that fetches ahead has a job from the
+    moment on at which it fetched it, and `executionTime` counts from then; what the job waited there counts as delay.
+    """
     status, worker = body.get("status"), body.get("workerId")
     raw = status if isinstance(status, str) else ""
+    delay_ms, execution_ms = _times(body)
     return Job(
         id=job_id,
         state=STATES.get(raw, JobState.RUNNING),
-        delay_ms=_whole(body.get("delayTime")),
-        execution_ms=_whole(body.get("executionTime")),
+        delay_ms=delay_ms,
+        execution_ms=execution_ms,
         worker_id=one_line(worker)[:MAX_ID_CHARS] or None if isinstance(worker, str) else None,
         error=body.get("error"),
         output=body.get("output"),
@@ -181,6 +189,17 @@ def _address(filename: str, data: str, job_id: str) -> str:
 
 def _named(filename: str) -> str:
     return one_line(filename)[:100] or "?"
+
+
+def _times(body: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Delay and execution in milliseconds; together what the endpoint says that they are together."""
+    delay_ms, execution_ms = _whole(body.get("delayTime")), _whole(body.get("executionTime"))
+    output = body.get("output")
+    note = output.get(WORKER_NOTE) if isinstance(output, Mapping) else None
+    own_ms = _whole(note.get("handler_ms")) if isinstance(note, Mapping) else None
+    if execution_ms is None or own_ms is None or own_ms >= execution_ms:
+        return delay_ms, execution_ms
+    return None if delay_ms is None else delay_ms + execution_ms - own_ms, own_ms
 
 
 def _whole(value: Any) -> int | None:

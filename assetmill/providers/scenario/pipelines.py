@@ -157,6 +157,15 @@ def pipeline_for(asset: Asset, model: str) -> Pipeline:
             return _parallax(asset, model)
 
 
+def cut_out_alone(model: str) -> Pipeline:
+    """The pipeline that takes the background away from a picture that is there; no asset asks for it.
+
+    Args:
+        model: Scenario's id of the endpoint's model, which draws nothing here.
+    """
+    return Pipeline("scenario-remove-background", model, (upload(), cut_out(0, (PICTURE,))))
+
+
 def pipelines_of(model: str, layers: int = 3) -> tuple[Pipeline, ...]:
     """One pipeline of every kind that a model's pictures may take, for probing.
 

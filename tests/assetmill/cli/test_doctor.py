@@ -19,7 +19,7 @@ from assetmill.settings import Settings, variables_of
 def doctor(tmp_path: Path) -> Callable[..., Any]:
     """The command in a folder of its own, with no settings but those given."""
     own = {variable: "" for name in Settings.model_fields for variable in variables_of(name)}
-    own |= {"ASSETMILL_HOME": str(tmp_path / "out")}
+    own |= {"ASSETMILL_HOME": str(tmp_path / "out"), "ASSETMILL_ENDPOINT_FILE": str(tmp_path / "endpoint.yaml")}
 
     def run(*arguments: str, **variables: str) -> Any:
         return CliRunner().invoke(app, ["doctor", *arguments], env=own | variables, catch_exceptions=False)

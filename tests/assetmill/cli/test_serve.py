@@ -59,7 +59,11 @@ def test_a_comfyui_server_may_pass_for_a_real_one(tmp_path):
     "options",
     (
         ("--protocol", "scenario", "--gpu", "ADA_24"),
-        ("--protocol", "comfyui", "--remote-workers"),
+        ("--protocol", "comfyui", "--no-draft"),
+        ("--protocol", "comfyui", "--host", "10.0.0.5"),
+        ("--reached-at", "http://10.0.0.5:8000"),
+        ("--no-draft", "--reached-at", "http://10.0.0.5:8000/v2"),
+        ("--no-draft", "--host", "10.0.0.5"),
         ("--protocol", "comfyui", "--cold-start", "3"),
         ("--as-real",),
     ),

@@ -1,12 +1,16 @@
-"""A home of its own with books and a store, and real local endpoints whose workers lack what a test says."""
+"""A home of its own with books and a store, local endpoints whose workers lack what a test says, and a registry."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -30,7 +34,8 @@ def settings_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
             monkeypatch.delenv(variable, raising=False)
 
     def make(**variables: str) -> Settings:
-        given: dict[str, Any] = {"ASSETMILL_HOME": str(tmp_path / "out"), "ASSETMILL_SERVE_KEY": KEY} | variables
+        own = {"ASSETMILL_HOME": str(tmp_path / "out"), "ASSETMILL_ENDPOINT_FILE": str(tmp_path / "endpoint.yaml")}
+        given: dict[str, Any] = own | {"ASSETMILL_SERVE_KEY": KEY} | variables
         return Settings(_env_file=None, **given)
 
     return make
@@ -63,3 +68,67 @@ class Clinic:
 @pytest.fixture
 def clinic(settings_with: Callable[..., Settings]) -> Clinic:
     return Clinic(settings_with())
+
+
+TOKEN = "a-token-for-anybody"
+
+
+class Registry(ThreadingHTTPServer):
+    """A registry in the manner of Docker Hub: public images for whoever fetches a token first, private ones for none.
+
+    Args:
+        images: `name:which` of public images.
+        realm: where tokens are said to be given; None for its own address.
+    """
+
+    digest = "sha256:" + "0a" * 32
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.host = f"127.0.0.1:{self.server_address[1]}"
+        self.images: set[str] = {"you/worker:0.1.0", f"you/worker:{self.digest}"}
+        self.realm: str | None = None
+        self.busy = False
+        self.calls: list[tuple[str, str]] = []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Registry
+
+    def do_HEAD(self) -> None:
+        _, _, *name, _, which = urlsplit(self.path).path.split("/")
+        if self.server.busy:
+            return self._answer(429)
+        scope = f"repository:{'/'.join(name)}:pull"
+        if self.headers["authorization"] != f"Bearer {TOKEN} {scope}":
+            realm = self.server.realm or f"http://{self.server.host}/token"
+            return self._answer(401, {"www-authenticate": f'Bearer realm="{realm}",service="r",scope="{scope}"'})
+        if "/".join(name) == "you/private":
+            return self._answer(401)
+        return self._answer(200 if f"{'/'.join(name)}:{which}" in self.server.images else 404)
+
+    def do_GET(self) -> None:
+        asked = parse_qs(urlsplit(self.path).query)
+        assert asked["service"] == ["r"]
+        self._answer(200, {}, json.dumps({"token": f"{TOKEN} {asked['scope'][0]}"}).encode())
+
+    def _answer(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
+        self.server.calls.append((self.command, str(status)))
+        self.send_response(status)
+        for name, value in {"content-length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the standard library's name
+        """Keep the tests' output clean."""
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with Registry() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -191,7 +191,7 @@ async def test_the_catalogue_and_the_workers_tell_the_same_gpu(open_pod: Open, h
         await client.post("run", json={"input": {"n": 1}})
         await hand_time.until(lambda: pod.counts().completed == 1)
         (worker,) = (await client.get(resource(pod, "/serverless/draft/workers"))).json()["workers"]
-    assert settings["gpu"] == {"pools": ["ADA_24"], "count": 2}
+    assert (settings["gpu"]["pools"], settings["gpu"]["count"]) == (["ADA_24"], 2)
     assert settings["flashboot"] == "FLASHBOOT"
     (told,) = [gpu for gpu in gpus if gpu["id"] == worker["gpuTypeId"]]
     assert (told["pool"], told["name"], told["memory"]) == ("ADA_24", "RTX 4090", 24)

@@ -1,4 +1,4 @@
-"""`assetmill serve --remote-workers`: what it prints is what a worker needs."""
+"""`assetmill serve --no-draft`: what it prints is what a worker needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY = "a-key-made-for-this-test"
 @pytest.fixture
 def printed(tmp_path: Path) -> Iterator[list[str]]:
     """Lines on stderr, up to the last one for a worker, of a server that runs as long as the test."""
-    command = [sys.executable, "-m", "assetmill.cli", "serve", "--remote-workers", "--port", "0"]
+    command = [sys.executable, "-m", "assetmill.cli", "serve", "--no-draft", "--port", "0"]
     root = str(Path(__file__).parents[3])
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": root, "ASSETMILL_SERVE_KEY": KEY}
     with subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, text=True) as server:

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ import pytest
 
 from assetmill.errors import AssetmillError, NotDelivered, ProviderRefused, UsageError
 from assetmill.workflows import Code, Library
-from assetmill.workflows.live import fetch_object_info, lint_against
+from assetmill.workflows.live import fetch_object_info, lint_against, read_object_info, without_files
 
 VERSIONS = ("0.3.77", "0.8.0", "0.17.0", "0.25.1")
 MODELS = {
@@ -178,6 +179,8 @@ async def test_nobody_at_the_address_may_be_tried_again(client: httpx.AsyncClien
         ((200, b"[]"), ProviderRefused, "no ComfyUI node list"),
         ((200, b"{}"), ProviderRefused, "no ComfyUI node list"),
         ((200, b'{"status": "ok"}'), ProviderRefused, "no ComfyUI node list"),
+        ((200, b'{"KSampler": {"input": null}}'), ProviderRefused, "no ComfyUI node list"),
+        ((200, b"[" * 100_000), ProviderRefused, "no ComfyUI node list"),
     ),
 )
 async def test_an_answer_that_is_no_node_list_is_a_typed_error(
@@ -200,3 +203,54 @@ async def test_a_password_in_the_address_is_not_shown(comfy: ComfyStandIn, clien
     with pytest.raises(ProviderRefused) as caught:
         await fetch_object_info(comfy.url.replace("//", "//ann:s3cret@"), client)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ("utf-8", "utf-8-sig", "utf-16"))
+def test_a_saved_answer_says_the_same_as_the_machine(
+    library: Library, machine: Callable[[str], ObjectInfo], tmp_path: Path, encoding: str
+) -> None:
+    """Some shells write what a command prints as UTF-16."""
+    info = machine("0.25.1")
+    del info["BiRefNetRMBG"]
+    saved = tmp_path / "new.json"
+    saved.write_text(json.dumps(info), encoding=encoding)
+    assert lint_against(library, read_object_info(saved)) == lint_against(library, info) != ()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    (
+        (b"", "is no JSON"),
+        (b"<html>", "is no JSON"),
+        (b"\xff\xfe\x00", "is no JSON"),
+        (b"[" * 100_000, "is no JSON"),
+        (b"{}", "no ComfyUI node list"),
+        (b"[1]", "no ComfyUI node list"),
+        (b'{"KSampler": {"input": []}}', "no ComfyUI node list"),
+        (b'{"prompt": {"class_type": "KSampler", "inputs": {}}}', "no ComfyUI node list"),
+    ),
+)
+def test_a_file_that_is_no_node_list_is_a_wrong_call(tmp_path: Path, content: bytes, words: str) -> None:
+    saved = tmp_path / "new.json"
+    saved.write_bytes(content)
+    with pytest.raises(UsageError, match=words) as caught:
+        read_object_info(saved)
+    assert "object_info" in caught.value.hint
+
+
+def test_a_file_that_is_not_there_is_a_wrong_call(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(UsageError, match="cannot read"):
+            read_object_info(path)
+
+
+def test_model_files_may_be_left_out_but_not_models_that_a_node_chooses_from_its_own_list(
+    library: Library, machine: Callable[[str], ObjectInfo]
+) -> None:
+    info = machine("0.25.1")
+    info["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"][0] = []
+    info["BiRefNetRMBG"]["input"]["required"]["model"][0] = ["BiRefNet-renamed"]
+    found = lint_against(library, info)
+    kept = without_files(library, found)
+    assert {finding.input for finding in found} == {"ckpt_name", "model"}
+    assert {finding.input for finding in kept} == {"model"}

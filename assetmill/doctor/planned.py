@@ -1,0 +1,127 @@
+"""The first two phases: the worker image in its registry, and the endpoint that a file describes.
+
+Both are only looked at: the file is read, the registry is asked for a manifest and RunPod's management API for its
+endpoints, each for a few seconds at most. What nobody answers is unknown. Nothing is pulled, made or changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+
+from assetmill.clock import Clock
+from assetmill.doctor.phases import Phase, Stands
+from assetmill.doctor.registry import Presence, image_named, presence_of
+from assetmill.errors import AssetmillError
+from assetmill.manifest.problems import ManifestError
+from assetmill.provisioning import EndpointPlan, EndpointSpec, load_spec, plan
+from assetmill.provisioning.flaws import PLACEHOLDER
+from assetmill.settings import Settings
+from assetmill.workerimage import check_image, read_lock
+from assetmill.workerimage.lock import LOCK
+from assetmill.workerimage.recipe import DOCKERFILE
+from assetmill.workflows.library import load_library
+
+LOOK_S = 10.0
+"""s for all questions to the management API together; it is asked again after faults, which may take longer."""
+
+BUILD = "push to your repository: .github/workflows/build-runpod-worker.yml builds and pushes it (docs/worker-image.md)"
+SHOWN = 4
+"""Changed fields that are named."""
+
+
+async def endpoint_and_image(settings: Settings, clock: Clock) -> tuple[Phase, Phase, str | None]:
+    """Look at the image and at the endpoint; never raises.
+
+    Returns:
+        Phases `image` and `endpoint`, and the id of the endpoint, where there is one.
+    """
+    file = settings.endpoint_file
+    spec = _spec(file)
+    image, (endpoint, endpoint_id) = await asyncio.gather(_image(file, spec), _endpoint(settings, clock, spec))
+    return image, endpoint, endpoint_id
+
+
+def _spec(file: Path) -> EndpointSpec | str:
+    """The endpoint file, or why it cannot be used; its image may still be the placeholder."""
+    try:
+        return load_spec(file, to_deploy=False)
+    except ManifestError as error:
+        return str(error.problems[0])
+    except AssetmillError as error:
+        return error.message
+
+
+async def _image(file: Path, spec: EndpointSpec | str) -> Phase:
+    if isinstance(spec, str):
+        return Phase("image", Stands.UNKNOWN, f"nobody knows its name: {spec}", "mend that file; docs/endpoint.md")
+    files = await asyncio.to_thread(_files, file.parent)
+    if PLACEHOLDER in spec.image:
+        then = f"{BUILD}; then its name into {file}"
+        return Phase("image", Stands.NOT_YET, f"{file} still names the placeholder {spec.image}{files}", then)
+    found = await _presence(spec.image)
+    words = f"{spec.image}: {found.why}{files}"
+    if found.there:
+        return Phase("image", Stands.DONE, words)
+    if found.there is False:
+        return Phase("image", Stands.NOT_YET, words, BUILD)
+    return Phase("image", Stands.UNKNOWN, words, f"docker manifest inspect {spec.image}, where somebody is logged in")
+
+
+async def _presence(name: str) -> Presence:
+    image = image_named(name)
+    if image is None:
+        return Presence(None, "that is no image name")
+    async with httpx.AsyncClient(follow_redirects=False) as client:
+        return await presence_of(image, client)
+
+
+def _files(folder: Path) -> str:
+    """What is to be said of the files that the image is built from; nothing where it is built elsewhere."""
+    if not (folder / DOCKERFILE).exists():
+        return ""
+    try:
+        findings, lock = check_image(folder, load_library()), read_lock(folder / LOCK)
+    except AssetmillError as error:
+        return f"; {error.message}"
+    if findings:
+        return f"; `assetmill worker-image lint` finds {len(findings)} faults in {folder}"
+    missing, unproven = len(lock.unlocked), sum(not model.verified for model in lock.model if model.locked)
+    told = (f"{missing} without" if missing else "", f"{unproven} not verified yet" if unproven else "")
+    words = ", ".join(filter(None, told))
+    return f"; {folder} fits the graphs{f' (checksums: {words})' if words else ''}"
+
+
+async def _endpoint(settings: Settings, clock: Clock, spec: EndpointSpec | str) -> tuple[Phase, str | None]:
+    name = "endpoint"
+    if not isinstance(spec, str) and PLACEHOLDER in spec.image:
+        then = "assetmill endpoint apply, once the image is there"
+        return Phase(name, Stands.NOT_YET, "its file still names the placeholder image", then), None
+    try:
+        async with asyncio.timeout(LOOK_S):
+            found = await plan(settings, clock)
+    except TimeoutError:
+        return Phase(name, Stands.UNKNOWN, f"no answer within {LOOK_S:g} s", "assetmill endpoint plan"), None
+    except ManifestError as error:
+        then = "assetmill endpoint plan, once that is mended; docs/endpoint.md"
+        return Phase(name, Stands.NOT_YET, f"its file is not ready: {error.problems[0]}", then), None
+    except AssetmillError as error:
+        return Phase(name, Stands.UNKNOWN, error.message, error.hint), None
+    return _planned(found, settings.endpoint_file), found.endpoint_id
+
+
+def _planned(found: EndpointPlan, file: Path) -> Phase:
+    name, spec = "endpoint", found.spec
+    if found.endpoint_id is None:
+        return Phase(name, Stands.NOT_YET, f"there is no endpoint {spec.name} yet", "assetmill endpoint apply")
+    there = f"{spec.name} ({found.endpoint_id})"
+    if not found.changes:
+        pools = ", ".join(spec.gpu.pools)
+        return Phase(name, Stands.DONE, f"{there} is as {file} says: {pools}, at most {spec.workers.max} workers")
+    told = [f"{one.field} is {one.old or 'not set'}, not {one.new or 'absent'}" for one in found.changes[:SHOWN]]
+    more = len(found.changes) - len(told)
+    words = f"{there} differs from {file}: {'; '.join(told)}{f'; and {more} more' if more > 0 else ''}"
+    only_scaled = {one.field for one in found.changes} == {"workers.max"}
+    return Phase(name, Stands.NOT_YET, words, f"assetmill endpoint {'scale file' if only_scaled else 'apply'}")
