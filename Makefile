@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ENGINES := tests/engines/node_modules
-LONG := tests/flows tests/chaos tests/contract tests/assetmill/cli tests/assetmill/storage tests/assetmill/batch tests/roads tests/fuzz# files of long tests: they begin first
 MANIFEST ?= manifests/cloud-hop/cloud-hop.yaml
 WORKERS ?= 1
 RUNS ?= 200
@@ -14,6 +13,8 @@ DATABASE ?= sqlite
 
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
+# Empty: bytecode is kept, also where an environment says otherwise. Tests start hundreds of programs of ours.
+export PYTHONDONTWRITEBYTECODE :=
 
 # Where nothing names a Prefect server, the three targets of one mean the local one.
 LOCAL_API := $(if $(PREFECT_API_URL)$(shell grep -sE '^PREFECT_API_URL=.' .env),,PREFECT_API_URL=http://127.0.0.1:4200/api)
@@ -27,7 +28,7 @@ run: $(VENV)/run.stamp ## The example manifest end to end on the local draft end
 	$(BIN)/assetmill run $(MANIFEST) --endpoint draft
 
 test: $(VENV)/dev.stamp ## Every test
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder $(LONG) tests --ignore=tests/engines
+	$(BIN)/python -m pytest -q -n 4 tests --ignore=tests/engines
 
 test-engines: $(VENV)/dev.stamp engine-tools $(ENGINES)/installed.stamp ## Game engines load the published example, in Chromium; SHORT=1 leaves out what is long
 	$(BIN)/python -m pytest -q tests/engines $(if $(SHORT),-m "not long")

@@ -35,7 +35,7 @@ from assetmill.manifest import ManifestError
 from assetmill.manifest.models import AssetType
 from assetmill.packs import Published
 from assetmill.planning.plan import Plan, PlanItem, Selection
-from assetmill.settings import Settings, load_settings
+from assetmill.settings import ScalePolicy, Settings, load_settings
 from flows.events import budget_warned, run_ended
 from flows.sharing import shared_slots
 from flows.showing import Log, Shown, first_name, name_run, show_plan, show_plan_table
@@ -118,6 +118,7 @@ async def generate_batch(
     types: list[AssetType] | None = None,
     budget_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None,
     priority: Priority = "normal",
+    scale: ScalePolicy | None = None,
     dry_run: bool = False,
     overrides: dict[str, Any] | None = None,
     run_id: str | None = None,
@@ -139,6 +140,8 @@ async def generate_batch(
         budget_usd: The most that the run may cost, US dollars: what does not fit is not sent, and left for another
             run. Where the price is unknown, nothing is. Empty: no limit but those of the worker and the manifest.
         priority: Among runs that share an endpoint: urgent goes first, backfill takes what is left.
+        scale: What the run does to max workers of its RunPod endpoint: keep them, restore them before its first job, or
+            set them to 0 after its last one too (around). Empty: as the worker is configured.
         dry_run: Only plan: say what would be made and what it would cost. Sends nothing.
         overrides: Fields set for every asset that has them, such as {"candidates": 2, "post.colors": 16}.
         run_id: Name of the run in the books. Empty: a new one. One that is taken gets a number at its end.
@@ -159,6 +162,7 @@ async def generate_batch(
                 overrides or {},
                 source=source or local.source,
                 priority=priority,
+                scale=scale,
                 budget_usd=None if budget_usd is None else Decimal(str(budget_usd)),
             )
             if dry_run:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import json
 import os
 import pwd
 import shutil
@@ -42,6 +43,36 @@ _QUICK = (Phase.explicit, Phase.generate)  # making a failing example small may 
 settings.register_profile("ci", max_examples=40, derandomize=True, database=None, deadline=None, phases=_QUICK)
 settings.register_profile("fuzz", max_examples=5_000, deadline=None, suppress_health_check=_SLOW, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+LONG = (
+    "tests/machines/", "tests/flows/", "tests/roads/test_kills", "tests/chaos/", "tests/assetmill/cli/test_store",
+    "tests/money/", "tests/contract/", "tests/assetmill/batch/", "tests/assetmill/cli/", "tests/roads/",
+    "tests/assetmill/storage/", "tests/fuzz/",
+)  # fmt: skip
+"""Files of long tests. They begin first: one that begins last is waited for while the other processors stand idle."""
+OWN_SERVERS = ("test_alerts.py", "test_secrets.py", "test_showing.py", "test_upkeep.py")
+"""Tests of flows that do without the session's Prefect server; all others share one process of tests, and so one."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the long ones to the front; files stay whole."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out whole files, in their order; those that share a Prefect server as if they were one."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # noqa: PLC0415  it has no types
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # as above
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return "tests/flows" if file.startswith("tests/flows/") and not file.endswith(OWN_SERVERS) else file
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
 
 
 BUCKET = "assets"
@@ -201,6 +232,53 @@ def prefect_tables(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path],
         return home
 
     return put
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where `assetmill` starts in a moment (tests/fixtures/warm_programs.py).
+
+    Args:
+        folder: what programs say is written here.
+        socket: where they are ordered.
+    """
+
+    folder: Path
+    socket: Path
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def run(self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Any:
+        """As `subprocess.run([..., "-m", "assetmill.cli", *arguments], capture_output=True, text=True)`."""
+        number = next(self._numbers)
+        out, err = self.folder / f"{number}.out", self.folder / f"{number}.err"
+        out.touch()
+        err.touch()
+        order = {"arguments": list(arguments), "cwd": str(cwd), "environment": dict(environment)}
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.socket))
+            connection.sendall(json.dumps(order | {"out": str(out), "err": str(err)}).encode() + b"\n")
+            code = int(connection.makefile().read())
+        said = [file.read_text(encoding="utf-8", errors="strict") for file in (out, err)]
+        return subprocess.CompletedProcess(list(arguments), code, *said)
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    """`programs.run(arguments, cwd, environment)`: the real command in a process of its own, which starts at once.
+
+    Not for what a new interpreter does: its imports, its encodings, signals that are sent to it.
+    """
+    folder = tmp_path_factory.mktemp("programs")
+    with tempfile.TemporaryDirectory(prefix="assetmill-") as short:  # a socket's path may have a hundred letters
+        place = Path(short) / "programs"
+        command = [sys.executable, "-P", str(Path(__file__).parent / "fixtures" / "warm_programs.py"), str(place)]
+        with (
+            (folder / "log").open("wb") as log,
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log) as process,
+        ):
+            wait_until(place.exists, process, folder)
+            yield Programs(folder, place)
+            process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from assetmill.planning.plan import PlanItem, State
 from assetmill.providers.breakers import Breakers
 from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.routing import Routes
-from assetmill.settings import Settings
+from assetmill.settings import ScalePolicy, Settings
 from assetmill.storage import Store
 from assetmill.workflows.library import Library
 
@@ -154,6 +154,8 @@ class Common:
         unknowns: how often a picture was sent whose request had no answer, by generation fingerprint.
         in_hand: attempts that a task of this run is carrying to their end; its other tasks leave them alone.
         retried: attempts that were replaced by another one in this run.
+        scaled: addresses of endpoints whose most workers this run looks after.
+        scaling: what it did to them, or could not, in words.
         before: the pack as it was published when the run began; None if there was none.
         told: hears of each picture's end, as soon as it is known.
         ended: why nothing more is sent anywhere.
@@ -164,6 +166,8 @@ class Common:
     unknowns: Mapping[str, int] = field(default_factory=dict)
     in_hand: set[str] = field(default_factory=set)
     retried: int = 0
+    scaled: set[str] = field(default_factory=set)
+    scaling: list[str] = field(default_factory=list)
     before: PackIndex | None = None
     told: Callable[[Outcome], None] | None = None
     ended: AssetmillError | None = None
@@ -186,6 +190,7 @@ class Batch(Desk):
         limits: execution timeout and time to live of a job, milliseconds.
         strip: leave provenance out of published files.
         priority: how this run stands to others at the same endpoint.
+        scale: what it does to the most workers of its endpoints.
         purse: its budgets.
         shared: other runs may use the endpoint too; false where this run has started it for itself.
         resend_unknown: how often a picture is sent again whose request had no answer.
@@ -209,6 +214,7 @@ class Batch(Desk):
     raws: RawImages
     purse: Purse
     priority: Priority = "normal"
+    scale: ScalePolicy = "keep"
     shared: bool = False
     resend_unknown: int = 1
     finishing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FINISH_AT_ONCE))

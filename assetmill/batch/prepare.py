@@ -19,7 +19,7 @@ from assetmill.planning.history import NOTHING, History, read_history
 from assetmill.planning.plan import ALL, Plan, Selection
 from assetmill.planning.planner import make_plan
 from assetmill.providers.routing import Routes, routes_for
-from assetmill.settings import Settings
+from assetmill.settings import ScalePolicy, Settings
 from assetmill.workflows.library import load_library
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Request:
         overrides: asset fields that the command line sets for all assets.
         source: what the books call the manifest, where that is not its path: the address that it came from.
         priority: urgent runs go before normal ones at an endpoint that they share; backfill takes what is left.
+        scale: what the run does to the most workers of its endpoints; None for what the settings say.
         budget_usd: the most that the run may cost; None for no limit but those of settings and manifest.
     """
 
@@ -51,6 +52,7 @@ class Request:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     priority: Priority = "normal"
+    scale: ScalePolicy | None = None
     budget_usd: Decimal | None = None
 
     @property

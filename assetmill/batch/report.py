@@ -106,6 +106,7 @@ class BatchReport(BaseModel):
     taken_over: tuple[TakenOver, ...] = Field((), description="Pictures that another endpoint made than was asked.")
     budgets: tuple[BudgetLine, ...] = Field((), description="Budgets that held; none where there is none.")
     warnings: tuple[str, ...] = Field((), description="Of the budgets: half spent, mostly spent, reached.")
+    scaling: tuple[str, ...] = Field((), description="What was done to endpoints' max workers, or could not be.")
     exit_code: ExitCode = Field(description="As documented for the command line.")
 
     @property
@@ -243,6 +244,7 @@ def build_report(
         taken_over=_taken_over(fresh),
         budgets=tuple(_budget_line(standing) for standing in batch.purse.standings),
         warnings=tuple(warned.words for warned in batch.purse.warnings),
+        scaling=tuple(batch.common.scaling),
         exit_code=_exit_code(batch.common.ended, failures, choices),
     )
 

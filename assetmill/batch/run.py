@@ -20,6 +20,7 @@ from assetmill.batch.page import write_gallery
 from assetmill.batch.report import BatchReport, build_report
 from assetmill.batch.results import Choice, choose, publish_pack, read_before
 from assetmill.batch.roads import Way, conclude, note_outages
+from assetmill.batch.scaling import after_jobs, before_jobs
 from assetmill.batch.session import plan_batch
 from assetmill.batch.settling import settle_for_run
 from assetmill.batch.spending import hold_against_budgets, within_budgets
@@ -138,7 +139,9 @@ async def _steps(batch: Batch, selection: Selection, channel: str, steps: Steps)
     await hold_against_budgets(batch, plan)
     _start(batch, plan, history)
     async with within_budgets(batch, plan):
+        await before_jobs(batch, plan)
         await _make(batch, plan, history, steps)
+    await after_jobs(batch)
     await note_outages(batch)
     conclude(batch)
     if isinstance(batch.common.ended, LedgerError | StorageError):

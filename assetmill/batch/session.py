@@ -92,6 +92,7 @@ def _batch(
             limits=(settings.execution_timeout_s * 1000, settings.job_ttl_s * 1000),
             strip=settings.strip_provenance,
             priority=request.priority,
+            scale=request.scale or settings.scale,
             shared=counter.shared,
             raws=raws,
             purse=purse,

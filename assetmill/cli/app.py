@@ -115,6 +115,10 @@ def run(
     priority: Annotated[
         Literal["urgent", "normal", "backfill"], typer.Option(help="Among runs that share an endpoint.")
     ] = "normal",
+    scale: Annotated[
+        Literal["keep", "restore", "around"] | None,
+        typer.Option(help="Raise the endpoint's max workers before the run, and lower them to 0 after it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:  # fmt: skip
     """Generate what is missing, publish the pack, write the books."""
@@ -123,7 +127,7 @@ def run(
     from assetmill.cli.run import run_manifest
 
     request = _request(Path(manifest), endpoint, only, types, overrides)
-    limited = replace(request, budget_usd=parse_usd("--max-cost", max_cost), priority=priority)
+    limited = replace(request, budget_usd=parse_usd("--max-cost", max_cost), priority=priority, scale=scale)
     return run_manifest(manifest, limited, yes=yes, as_json=as_json)
 
 

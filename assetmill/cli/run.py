@@ -228,6 +228,7 @@ def _run_flow(settings: Settings, api_url: str, request: Request) -> FlowResult:
             "overrides": dict(request.overrides),
             "source": request.source,
             "priority": request.priority,
+            "scale": request.scale,
             "budget_usd": None if request.budget_usd is None else float(request.budget_usd),
         },
         own_server=settings.prefect_api_url is None,

@@ -26,6 +26,7 @@ COLOURS = {
     State.PASSED: "green", State.REJECTED: "bold red", State.FAILED: "bold red", State.OPEN: "yellow",
     State.UNSENT: "yellow",
 }  # fmt: skip
+LEAST_WIDTH = 100  # of the table: figures that are cut off say nothing
 COLD = {True: "cold", False: "warm", None: "?"}
 
 
@@ -123,7 +124,7 @@ def _money(shot: Shot) -> str:
 def _print(report: Report, console: Console) -> None:
     """All jobs side by side, and what it comes to."""
     console.print()
-    console.print(_table(report))
+    console.print(_table(report), width=max(LEAST_WIDTH, console.width))
     if report.stopped:
         console.print(f"[bold red]stopped:[/] {escape(report.stopped)}")
     drafts = " [yellow](draft art)[/]" if report.draft else ""

@@ -62,7 +62,8 @@ class Chart:
         now = ", ".join(f"{number} {status}" for status, number in pulse.workers.items()) or "none"
         if pulse.max_workers == 0:
             words = "max workers is 0, so nothing would ever run; RunPod sets that after 7 days without a request"
-            self.note("workers", State.BAD, words, "raise max workers in the endpoint's settings")
+            hint = "`assetmill endpoint scale file` raises it; with ASSETMILL_SCALE=restore runs do it themselves"
+            self.note("workers", State.BAD, words, hint)
             return False
         if pulse.max_workers is None:
             words = f"its settings cannot be read, so nobody knows how many workers it may have; now: {now}"

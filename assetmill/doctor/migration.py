@@ -19,7 +19,7 @@ from assetmill.doctor.planned import endpoint_and_image
 from assetmill.errors import AssetmillError
 from assetmill.ledger import Ledger
 from assetmill.manifest.models import ASSET_TYPES
-from assetmill.providers.endpoint import COMFYUI, RUNPOD, Endpoint
+from assetmill.providers.endpoint import COMFYUI, RUNPOD, SCENARIO, Endpoint
 from assetmill.providers.endpoints import resolve_endpoint
 from assetmill.providers.routing import ALL_OTHERS, read_routes
 from assetmill.settings import Settings
@@ -61,7 +61,7 @@ def _tested(settings: Settings, clock: Clock, target: Endpoint | None, past: _Pa
         unread = f"the books cannot be read: {past.trouble}"
         return Phase("smoke", Stands.UNKNOWN, unread), Phase("switch", Stands.UNKNOWN, unread)
     tested = phases.smoke(target, KINDS, past.smoked, clock.now())
-    return tested, _switched(settings, past.made)
+    return tested, _switched(settings, past.made, target.name if target else RUNPOD)
 
 
 def _target(settings: Settings, ids: Mapping[str, str], made: str | None) -> Endpoint | None:
@@ -83,7 +83,7 @@ def _past(settings: Settings, clock: Clock, target: Endpoint | None) -> _Past:
         return _Past(trouble=error.message)
 
 
-def _switched(settings: Settings, made: Mapping[str, Made]) -> Phase:
+def _switched(settings: Settings, made: Mapping[str, Made], target: str) -> Phase:
     try:
         routes = read_routes(settings.routes)
     except AssetmillError as error:
@@ -92,7 +92,8 @@ def _switched(settings: Settings, made: Mapping[str, Made]) -> Phase:
     chains = {kind: routes.get(kind) or routes.get(ALL_OTHERS) or default for kind in ASSET_TYPES}
     first = {kind: chain[0] for kind, chain in chains.items()}
     ours = [name for name in set(first.values()) if _is_ours(settings, name)]
-    return phases.switch(first, ours, made)
+    fallback = SCENARIO if settings.scenario_api_key and settings.scenario_secret else ""
+    return phases.switch(first, ours, made, target=target, fallback=fallback)
 
 
 def _is_ours(settings: Settings, name: str) -> bool:

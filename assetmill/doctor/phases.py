@@ -105,29 +105,31 @@ def smoke(endpoint: Endpoint | None, kinds: Sequence[str], found: Mapping[str, S
     return Phase("smoke", Stands.NOT_YET, words, f'assetmill smoke --endpoint {endpoint.name} {what} "a brass robot"')
 
 
-def switch(first: Mapping[str, str], ours: Sequence[str], made: Mapping[str, Made]) -> Phase:
+def switch(
+    first: Mapping[str, str], ours: Sequence[str], made: Mapping[str, Made], *, target: str, fallback: str = ""
+) -> Phase:
     """Whether all images come from workers of our own, and who made them this month.
 
     Args:
         first: asset type -> who is asked first.
         ours: names among them that are workers of our own.
         made: endpoint's name -> pictures of this month.
+        target: name of the endpoint that is being moved to.
+        fallback: who is set up beside it and could take over; empty for nobody.
     """
     month = ", ".join(f"{one.pictures} by {name} (about {_usd(one)})" for name, one in made.items()) or "none yet"
     names = list(dict.fromkeys(first.values()))
-    told = (
-        names if len(names) == 1 else [f"{name} ({', '.join(k for k in first if first[k] == name)})" for name in names]
-    )
-    words = f"images come from {', '.join(told)}; this month: {month}"
+    told = [f"{name} ({', '.join(kind for kind in first if first[kind] == name)})" for name in names]
+    words = f"images come from {', '.join(told) if len(told) > 1 else names[0]}; this month: {month}"
     others = [name for name in names if name not in ours]
     if not others:
         return Phase("switch", Stands.DONE, words)
-    then = (
-        "ASSETMILL_ROUTES in .env, if those are to follow"
-        if len(others) < len(names)
-        else "IMAGE_GENERATION_PROVIDER=runpod in .env"
-    )
-    return Phase("switch", Stands.NOT_YET, words, then)
+    if len(others) < len(names):
+        return Phase("switch", Stands.NOT_YET, words, "ASSETMILL_ROUTES in .env, if the others are to follow")
+    if fallback or target != "runpod":
+        chain = f"{target}>{fallback}" if fallback else target
+        return Phase("switch", Stands.NOT_YET, words, f'ASSETMILL_ROUTES="*={chain}" in .env')
+    return Phase("switch", Stands.NOT_YET, words, "IMAGE_GENERATION_PROVIDER=runpod in .env")
 
 
 def ago(then: datetime, now: datetime) -> str:

@@ -24,7 +24,7 @@ from assetmill.workerimage.lock import LOCK
 from assetmill.workerimage.recipe import DOCKERFILE
 from assetmill.workflows.library import load_library
 
-LOOK_S = 10.0
+LOOK_S = 6.0
 """s for all questions to the management API together; it is asked again after faults, which may take longer."""
 
 BUILD = "push to your repository: .github/workflows/build-runpod-worker.yml builds and pushes it (docs/worker-image.md)"

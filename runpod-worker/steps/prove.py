@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 UP_WITHIN_S = 300.0
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 0.2
 TIMEOUT_S = 60
 NOT_GRAPHS = frozenset({"bindings", "contract"})
 

@@ -96,7 +96,7 @@ def explain(fleet: Fleet | None) -> Diagnosis:
         return Diagnosis(
             Cause.NO_WORKERS_ALLOWED,
             _waits("the endpoint's max workers is 0; RunPod sets that after 7 days without a request"),
-            "raise max workers in the endpoint's settings, or PATCH workers.max with the management API",
+            "raise max workers: `assetmill endpoint scale file`; with ASSETMILL_SCALE=restore each run does it itself",
             fatal=True,
         )
     if fleet.count("ready", "running"):

@@ -25,13 +25,12 @@ assets:
 
 
 @pytest.fixture
-def program(tmp_path):
+def program(tmp_path, programs):
     names = {str(field.alias) for field in Settings.model_fields.values()}
     base = {key: value for key, value in os.environ.items() if key not in names}
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "assetmill.cli", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=base | variables, capture_output=True, text=True, check=False)
+        return programs.run(arguments, tmp_path, base | variables)
 
     (tmp_path / "tiny.yaml").write_text(TINY)
     return run

@@ -50,3 +50,12 @@ def test_a_script_gets_one_object_and_the_code_that_stands_in_it(doctor):
 
 def test_a_name_that_means_nothing_is_a_wrong_call(doctor):
     assert doctor("--endpoint", "drafd").exit_code == 2
+
+
+def test_without_an_endpoint_each_phase_says_how_it_stands_and_what_is_next(doctor):
+    done = doctor(IMAGE_GENERATION_PROVIDER="runpod", RUNPOD_API_KEY="a-key-of-sixteen", COLUMNS="400")
+    lines = done.stdout.splitlines()
+    begin = lines.index("workers of our own (docs/runbook.md)") + 1
+    told = [line[:12].split() for line in lines[begin:] if line and line[2] != " "][:5]
+    assert told == [["unknown", "1"], ["not", "yet", "2"], ["not", "yet", "3"], ["not", "yet", "4"], ["done", "5"]]
+    assert "            next: `assetmill endpoint apply` makes one and prints the line for .env" in lines

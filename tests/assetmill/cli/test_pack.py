@@ -23,14 +23,13 @@ OLD_S = 60 * 24 * 3600
 
 
 @pytest.fixture
-def program(tmp_path):
+def program(tmp_path, programs):
     names = {str(field.alias) for field in Settings.model_fields.values()}
     base = {key: value for key, value in os.environ.items() if key not in names}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "assetmill.cli", "pack", *arguments]
         environment = base | {"ASSETMILL_HOME": str(tmp_path / "out"), "COLUMNS": "120"}
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return programs.run(("pack", *arguments), tmp_path, environment)
 
     return run
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -24,13 +23,12 @@ ENDED_URL = "http://127.0.0.1:9/v2/draft"
 
 
 @pytest.fixture
-def program(tmp_path) -> Program:
+def program(tmp_path, programs) -> Program:
     names = {variable for name in Settings.model_fields for variable in variables_of(name)}
     base = {key: value for key, value in os.environ.items() if key not in names}
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "assetmill.cli", "settle", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=base | variables, capture_output=True, text=True, check=False)
+        return programs.run(("settle", *arguments), tmp_path, base | variables)
 
     return run
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,16 +24,15 @@ assets:
 
 
 @pytest.fixture
-def program(tmp_path):
+def program(tmp_path, programs):
     """The real command in a folder of its own, with no settings but those given."""
     names = {variable for name in Settings.model_fields for variable in variables_of(name)}
     base = {key: value for key, value in os.environ.items() if key not in names}
     (tmp_path / "tiny.yaml").write_text(MANIFEST)
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "assetmill.cli", *arguments]
         environment = base | {"ASSETMILL_HOME": str(tmp_path / "out"), "COLUMNS": "120"} | variables
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return programs.run(arguments, tmp_path, environment)
 
     return run
 

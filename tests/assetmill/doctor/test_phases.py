@@ -64,16 +64,27 @@ def test_one_kind_that_is_missing_is_tested_alone():
 
 def test_the_switch_is_done_when_all_types_are_made_by_workers_of_our_own():
     made = {"scenario": Made(120, 3.2), "runpod": Made(1, 0.00529)}
-    found = switch({"entity": "runpod", "sheet": "runpod"}, ["runpod"], made)
+    found = switch({"entity": "runpod", "sheet": "runpod"}, ["runpod"], made, target="runpod")
     assert found.stands is Stands.DONE
     assert (
         found.words == "images come from runpod; this month: 120 by scenario (about $3.20), 1 by runpod (about $0.0053)"
     )
-    partly = switch({"entity": "runpod", "sheet": "scenario"}, ["runpod"], {})
+    partly = switch({"entity": "runpod", "sheet": "scenario"}, ["runpod"], {}, target="runpod")
     assert partly.stands is Stands.NOT_YET
     assert partly.words == "images come from runpod (entity), scenario (sheet); this month: none yet"
     assert "ASSETMILL_ROUTES" in partly.then
-    assert "IMAGE_GENERATION_PROVIDER=runpod" in switch({"entity": "draft"}, [], {}).then
+
+
+@pytest.mark.parametrize(
+    ("target", "fallback", "line"),
+    (
+        ("runpod", "", "IMAGE_GENERATION_PROVIDER=runpod in .env"),
+        ("runpod", "scenario", 'ASSETMILL_ROUTES="*=runpod>scenario" in .env'),
+        ("custom", "", 'ASSETMILL_ROUTES="*=custom" in .env'),
+    ),
+)
+def test_the_line_that_switches_keeps_who_can_take_over(target: str, fallback: str, line: str):
+    assert switch({"entity": "scenario"}, [], {}, target=target, fallback=fallback).then == line
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,27 @@ def test_a_job_that_seems_to_begin_before_the_last_one_ended_has_no_pause() -> N
     assert turn_of(spell(39.9, 50, "b"), 0, Around(before=spell(30, 40)), IDLE_S).gap_ms == 0
 
 
+@pytest.mark.parametrize(
+    ("ended", "waited_ms"), ((50.0, 7_000), (41.0, 7_000), (36.0, 3_000), (33.0, 0)),
+    ids=("fetched ahead", "drawn in a moment", "gone while it waited", "ended as it came"),
+)  # fmt: skip
+def test_what_a_worker_spent_on_the_job_before_is_no_part_of_the_one_it_fetched_ahead(ended, waited_ms) -> None:
+    turn = turn_of(spell(33, ended, "b"), 0, Around(before=spell(30, 40)), IDLE_S)
+    assert (turn.waited_ms, turn.gap_ms, turn.cold) == (waited_ms, 0, False)
+
+
+def test_a_worker_that_fetches_ahead_is_paid_once_however_long_jobs_wait_there() -> None:
+    random, before, paid_ms, free_at = Random(7), None, 0, 30.0
+    for number in range(200):
+        fetched_at = max(30.0, free_at - random.uniform(0, 30))
+        ended_at = free_at + random.uniform(0, 20)
+        job = spell(fetched_at, ended_at, str(number))
+        turn = turn_of(job, 0, Around(before=before, up_since=at(20)), IDLE_S)
+        paid_ms += round((ended_at - fetched_at) * 1000) - turn.waited_ms + (turn.start_ms or 0) + (turn.gap_ms or 0)
+        before, free_at = job, ended_at
+    assert paid_ms == pytest.approx((free_at - 20) * 1000, abs=400), "the whole life, to a millisecond a job"
+
+
 @pytest.mark.parametrize(("pause_s", "cold"), ((IDLE_S - 1, False), (IDLE_S + 1, False), (IDLE_S + 3, True)))
 def test_a_pause_beyond_the_idle_timeout_ends_a_life(pause_s: float, cold: bool) -> None:
     around = Around(before=spell(30, 40))

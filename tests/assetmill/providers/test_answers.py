@@ -148,3 +148,27 @@ def test_recorded_answers_of_the_real_worker_are_read(name):
         return
     with pytest.raises({"failed": (JobFailed, ResultExpired), "lost": ResultTooLarge}[case["expected"]]):
         output_files(answered)
+
+
+def noted(handler_ms: object, **body: object) -> tuple[int | None, int | None]:
+    told = {"status": "COMPLETED", "delayTime": 500, "executionTime": 9_000, **body}
+    job = to_job(told | {"output": {"images": [], "assetmill_worker": {"handler_ms": handler_ms}}}, "j1")
+    return job.delay_ms, job.execution_ms
+
+
+def test_what_a_job_waited_on_a_worker_that_fetched_it_ahead_is_delay_and_not_execution() -> None:
+    assert noted(2_000) == (7_500, 2_000)
+    assert noted(2_000, status="FAILED", error="Job processing failed") == (7_500, 2_000)
+    assert noted(2_000, delayTime=None) == (None, 2_000)
+
+
+@pytest.mark.parametrize("odd", (None, -1, "2000", True, 9_001, float("nan"), float("inf"), {}, 10**30))
+def test_a_note_that_cannot_be_leaves_the_endpoints_own_times(odd: object) -> None:
+    assert noted(odd) == (500, 9_000)
+    body = {"status": "COMPLETED", "delayTime": 500, "executionTime": 9_000, "output": {"assetmill_worker": odd}}
+    job = to_job(body, "j1")
+    assert (job.delay_ms, job.execution_ms) == (500, 9_000)
+
+
+def test_without_the_endpoints_own_times_a_note_says_nothing() -> None:
+    assert noted(2_000, executionTime=None) == (500, None)
