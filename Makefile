@@ -37,6 +37,7 @@ check: $(VENV)/dev.stamp ## Format, lint, types, import laws, workflows, the wor
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy runpod-worker/steps/*.py runpod-worker/start_prefetching.py
 	$(BIN)/lint-imports
 	$(BIN)/assetmill workflows lint
 	$(BIN)/assetmill worker-image lint
@@ -47,11 +48,12 @@ fmt: $(VENV)/dev.stamp ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/dev.stamp ## Benchmarks: planning 10,000 assets, three workers kept busy, 5,000 assets published again, a report on 100,000 attempts
+bench: $(VENV)/dev.stamp ## Benchmarks: planning 10,000 assets, three workers kept busy, 5,000 assets published again, a report on 100,000 attempts, the pause between two jobs of a worker
 	$(BIN)/python bench/plan_10k.py
 	$(BIN)/python bench/utilisation.py
 	$(BIN)/python bench/publish_5k.py
 	$(BIN)/python bench/report_100k.py
+	$(BIN)/python bench/prefetch_gap.py
 
 fuzz: $(VENV)/dev.stamp ## Property tests, long
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q tests/fuzz --timeout 7200

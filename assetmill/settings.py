@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     comfyui_url: str | None = Field(None, alias="COMFYUI_URL")
     comfyui_api_key: SecretStr | None = Field(None, alias="COMFYUI_API_KEY")
     comfyui_usd_per_hour: Amount | None = Field(None, alias="COMFYUI_USD_PER_HOUR")
+    own_gpu_usd_per_hour: Amount | None = Field(None, alias="OWN_GPU_USD_PER_HOUR")
     routes: str = Field("", alias="ASSETMILL_ROUTES")
     provider_rest_s: Annotated[float, Field(ge=0, le=86_400)] = Field(600.0, alias="ASSETMILL_PROVIDER_REST_S")
 

@@ -8,6 +8,7 @@ or could not mark, because they were being cancelled.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,8 +27,10 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.states import Cancelled, Crashed
 
+from assetmill.batch.scaling import name_looked_after
 from assetmill.clock import Clock
-from assetmill.providers.runpod.management import most_workers
+from assetmill.providers.runpod.management import ask, count, part
+from assetmill.provisioning.plan import plain_name
 from assetmill.settings import Settings
 from flows.events import no_workers
 from flows.leftovers import end_leftovers
@@ -125,12 +128,17 @@ async def _fell_silent(client: PrefectClient, run: FlowRun, since: datetime, now
 
 
 async def look_at_endpoints(settings: Settings) -> list[str]:
-    """Tell of endpoints of the settings that may have no workers: one small request each, and nothing is sent."""
+    """Tell of endpoints of the settings that may have no workers: one small request each, and nothing is sent.
+
+    Of the one whose figure runs raise themselves, 0 is nothing to tell.
+    """
     words = []
+    looked_after = await asyncio.to_thread(name_looked_after, settings)
     async with httpx.AsyncClient() as http:
         for endpoint in endpoints_of(settings):
-            if await most_workers(http, endpoint) == 0:
+            there = await ask(http, endpoint)
+            if count(part(there, "workers").get("max")) == 0 and plain_name(there) != looked_after:
                 why = "the endpoint's max workers is 0; RunPod sets that after 7 days without a request"
-                no_workers(endpoint.name, why, "raise max workers in the endpoint's settings")
+                no_workers(endpoint.name, why, "`assetmill endpoint scale file` raises it")
                 words.append(f"{endpoint.name}: {why}")
     return words

@@ -123,12 +123,12 @@ def test_rules_take_time_chance_and_ids_from_whoever_calls(path):
     assert own == []
 
 
-TAKES_ITS_TIME = (
-    ROOT / "tests" / "fixtures" / "sdk_worker.py"
-)  # no test: a worker, whose jobs take what they are asked to
+TAKE_THEIR_TIME = {
+    ROOT / "tests" / "fixtures" / name for name in ("sdk_worker.py", "sdk_comfy_worker.py")
+}  # no tests: workers, whose jobs take what they are asked to
 
 
-@pytest.mark.parametrize("path", sorted({*(ROOT / "tests").rglob("*.py")} - {TAKES_ITS_TIME}), ids=names)
+@pytest.mark.parametrize("path", sorted({*(ROOT / "tests").rglob("*.py")} - TAKE_THEIR_TIME), ids=names)
 def test_no_test_sleeps_to_see_time_go_by(path):
     slept = [call for name, call in calls(path) if name in ("time.sleep", "asyncio.sleep")]
     assert all(ast.unparse(call) == "asyncio.sleep(0)" for call in slept)

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterator
 from itertools import dropwhile
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -18,11 +18,11 @@ from assetmill.settings import Settings, variables_of
 ROOT = Path(__file__).parents[1]
 RUNBOOK = ROOT / "docs" / "runbook.md"
 PAGES = (RUNBOOK, ROOT / "docs" / "doctor.md")
-FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^ *```[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-VARIABLE = re.compile(r"\b((?:ASSETMILL|RUNPOD|SCENARIO|COMFYUI|R2)_[A-Z0-9_]+|IMAGE_GENERATION_PROVIDER)\b")
+VARIABLE = re.compile(r"\b((?:ASSETMILL|SCENARIO|COMFYUI|R2)_[A-Z0-9_]+|RUNPOD_(?:API|COMFYUI|MANAGEMENT)_[A-Z_]+)\b")
 FOLDERS = (
     "runpod-worker/",
     "docs/",
@@ -41,19 +41,27 @@ ELSEWHERE = frozenset({"ASSETMILL_PREFETCH"})
 
 
 def code_lines(text: str) -> Iterator[str]:
-    """Lines of code blocks, those that end with a backslash joined to the next."""
+    """Commands of code blocks: of one that shows what comes out only its lines that begin with a `$`."""
     for block in FENCED.findall(text):
-        yield from block.replace("\\\n", " ").splitlines()
+        lines = [line.strip() for line in block.replace("\\\n", " ").splitlines()]
+        called = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+        yield from called or lines
 
 
 def calls(text: str) -> Iterator[list[str]]:
     """Arguments of every call of assetmill: in code blocks, and in the words between them."""
-    spans = INLINE.findall(FENCED.sub("", text))
-    for line in (*code_lines(text), *(span for span in spans if span.startswith("assetmill "))):
-        for words in commands(line.strip().removeprefix("$ ")):
+    for line in (*code_lines(text), *mentions(text)):
+        for words in commands(line):
             call = list(dropwhile(SET.fullmatch, words))  # without variables that are set for it
             if call and Path(call[0]).name == "assetmill":
                 yield call[1:]
+
+
+def mentions(text: str) -> Iterator[str]:
+    """Calls in the words between code blocks; one that only names a command is a name, and no call."""
+    for span in INLINE.findall(FENCED.sub("", text)):
+        if span.startswith("assetmill ") and not re.fullmatch(r"assetmill (plan|run)", span):
+            yield span
 
 
 def commands(line: str) -> Iterator[list[str]]:
@@ -78,17 +86,25 @@ def commands(line: str) -> Iterator[list[str]]:
 
 
 def parse(words: list[str]) -> None:
-    """Read arguments as the program would, without running anything."""
-    command: click.Command = typer.main.get_command(app)
-    context = click.Context(command, info_name="assetmill")
-    while isinstance(command, click.Group) and words:
-        name, found = words[0], command.get_command(context, words[0])
-        assert found is not None, f"there is no command {name!r}"
-        command, words = found, words[1:]
-        if isinstance(command, click.Group):
-            context = click.Context(command, info_name=name, parent=context)
-    assert not isinstance(command, click.Group), "a command of this group is missing"
-    command.make_context(command.name, words, parent=context)
+    """Read arguments as the program would, without running anything.
+
+    Raises:
+        ValueError: the program would not take them.
+    """
+    command: Any = typer.main.get_command(app)
+    context = None
+    try:
+        while True:
+            context = command.make_context(command.name or "assetmill", list(words), parent=context)
+            if not hasattr(command, "resolve_command"):
+                return
+            words = [*context._protected_args, *context.args]
+            _, command, words = command.resolve_command(context, words)
+    except Exception as error:
+        told = getattr(error, "format_message", None)  # typer brings its own click, or takes the one that is there
+        if told is None:
+            raise
+        raise ValueError(f"{told() or 'help is shown'}") from error
 
 
 def anchors(page: Path) -> set[str]:
@@ -107,21 +123,26 @@ def test_every_call_of_assetmill_parses(page: Path) -> None:
     assert found, "the page has calls"
     for words in found:
         try:
-            parse(list(words))
-        except (click.ClickException, AssertionError) as error:
+            parse(words)
+        except ValueError as error:
             pytest.fail(f"assetmill {shlex.join(words)}: {error}")
 
 
 def test_a_call_that_the_program_would_not_take_is_found() -> None:
-    text = "```\n$ FOO=1 assetmill smoke --nonsense && assetmill doctr\n```\nand `assetmill plan`\n"
-    assert list(calls(text)) == [["smoke", "--nonsense"], ["doctr"], ["plan"]]
-    with pytest.raises(click.NoSuchOption):
-        parse(["doctor", "--nonsense"])
-    with pytest.raises(click.MissingParameter):
-        parse(["plan"])
-    with pytest.raises(AssertionError):
-        parse(["doctr"])
+    text = "```\n$ FOO=1 assetmill smoke --nonsense && assetmill doctr\n```\nand `assetmill plan x.yaml`, a `assetmill plan`\n"
+    assert list(calls(text)) == [["smoke", "--nonsense"], ["doctr"], ["plan", "x.yaml"]]
+    for wrong in (
+        ["doctor", "--nonsense"],
+        ["plan"],
+        ["doctr"],
+        ["pack", "nonsense"],
+        ["pack"],
+        ["serve", "--port", "x"],
+    ):
+        with pytest.raises(ValueError, match=r"\w"):
+            parse(wrong)
     parse(["doctor", "--json"])
+    parse(["pack", "rollback", "my-game", "--steps", "2"])
 
 
 def test_every_link_leads_somewhere(page: Path) -> None:
@@ -143,7 +164,7 @@ def test_every_file_and_make_target_that_is_named_is_there(page: Path) -> None:
             assert (ROOT / path).exists(), path
     targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for line in (*code_lines(text), *spans):
-        words = line.strip().removeprefix("$ ").split()
+        words = line.split()
         if words[:1] == ["make"] and len(words) > 1:
             assert words[1] in targets, line
 

@@ -16,7 +16,7 @@ from assetmill.ledger import Facts, OpenAttempt
 from assetmill.money import NO_PRICE, UNKNOWN_TURN, Cost, Spell, Turn, attempt_cost, no_cost
 from assetmill.money.amounts import charge, rounded
 from assetmill.providers.base import Job, JobState
-from assetmill.providers.endpoint import COMFYUI, Endpoint
+from assetmill.providers.endpoint import Endpoint
 
 CUT_SHORT = frozenset({JobState.CANCELLED, JobState.TIMED_OUT})
 """Endings of which a handler that does not await, like worker-comfyui's, hears only when it has done its work."""
@@ -99,7 +99,7 @@ async def _accounted(desk: Desk, sent: Sent, facts: Facts, *, ask: bool = True) 
         facts = _behind(_priced(desk, facts, facts.worker_id), turn.waited_ms)
     usd_per_s = sent.usd_per_s if facts.price_per_s_usd is None else facts.price_per_s_usd
     hidden_ms = _hidden_ms(sent, facts)
-    if desk.endpoint.kind == COMFYUI:  # a server that is there anyhow: no job starts it, and none leaves it idle
+    if desk.endpoint.standing:
         cost = standing_cost(usd_per_s, facts.execution_ms)
         return Account(cost, facts)
     cost = attempt_cost(usd_per_s, facts.execution_ms, facts.queue_ms, turn, hidden_ms=hidden_ms)
@@ -134,7 +134,7 @@ def units_cost(endpoint: Endpoint, units: float | None, high_usd: Decimal | None
 
 
 def _priced(desk: Desk, facts: Facts, worker_id: str) -> Facts:
-    found = desk.roster.price(worker_id)
+    found = None if desk.endpoint.standing else desk.roster.price(worker_id)
     if found is None:
         return facts
     gpu, price = found

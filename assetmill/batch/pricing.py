@@ -31,12 +31,12 @@ FRESH = timedelta(days=1)
 async def priced(
     endpoint: Endpoint, provider: Provider, settings: Settings, clock: Clock, say: Callable[[str], None]
 ) -> tuple[Endpoint, EndpointFacts]:
-    """The endpoint with the price of its workers, and what its settings say; drafts are free and not asked.
+    """The endpoint with the price of its workers, and what its settings say; who has no list price is not asked.
 
     Raises:
         UsageError: the kept prices cannot be read or written.
     """
-    if not endpoint.paid or endpoint.kind != RUNPOD:
+    if not endpoint.paid or endpoint.standing or endpoint.kind != RUNPOD:
         return endpoint, EndpointFacts()
     prices = await _fresh(endpoint, settings, clock, say)
     facts = await provider.facts()

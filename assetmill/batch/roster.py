@@ -3,8 +3,8 @@
 The endpoint's listing is looked at while jobs are out: every 15 s, and when a job is on a worker that nobody has seen
 yet. It tells since when a worker has been up, which GPU it is (so what it costs), and that there are workers without
 any job. What it told is written to the ledger's `workers`; what is not told is not known, and no job waits for long or
-fails because of it. Drafts cost nothing, and nobody looks at their workers. The rules of money stand in
-`assetmill.money`; here are only the facts that they ask for.
+fails because of it. Drafts cost nothing, and machines that stand there anyhow are paid whether they work or not: nobody
+looks at such workers. The rules of money stand in `assetmill.money`; here are only the facts that they ask for.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Roster:
 
     def observed(self, job: Job) -> None:
         """An answer about a job came: note how long it has gone on, and look at the workers if it is time to."""
-        if not self.endpoint.paid:
+        if not self._watched:
             return
         if job.state.terminal:
             self._out.discard(job.id)
@@ -94,7 +94,7 @@ class Roster:
 
     async def look(self) -> None:
         """Read the listing, and write down what it tells."""
-        if not self.endpoint.paid:
+        if not self._watched:
             return
         self._looked_at = self.clock.monotonic()
         facts = await self.settings()
@@ -169,6 +169,10 @@ class Roster:
                 await self.clock.sleep(wait_s)
             else:
                 await asyncio.shield(self._look())
+
+    @property
+    def _watched(self) -> bool:
+        return self.endpoint.paid and not self.endpoint.standing
 
     def _due_in_s(self) -> float:
         """How long it is until the workers are to be looked at again."""

@@ -30,6 +30,7 @@ from assetmill.provisioning.access import managing_at
 from assetmill.provisioning.apply import scale
 from assetmill.provisioning.fields import found
 from assetmill.provisioning.plan import plain_name
+from assetmill.settings import Settings
 
 LAG_S = 2.0  # its counts may lag behind the job that has just ended
 MOST_S = 90.0  # a run does not wait longer for an API that is away
@@ -42,7 +43,7 @@ async def before_jobs(batch: Batch, plan: Plan) -> None:
     if batch.scale == "keep" or not (plan.to_pay or plan.counts()[State.OPEN]):
         return
     for lane in batch.lanes.values():
-        if lane.endpoint.kind == RUNPOD and lane.endpoint.management_url:
+        if lane.endpoint.kind == RUNPOD and lane.endpoint.management_url and not lane.endpoint.standing:
             await _trying(lane, "raised", _raise)
 
 
@@ -53,6 +54,16 @@ async def after_jobs(batch: Batch) -> None:
     for lane in batch.lanes.values():
         if lane.endpoint.url in batch.common.scaled:
             await _trying(lane, "set to 0", _lower)
+
+
+def name_looked_after(settings: Settings) -> str | None:
+    """Name of the endpoint whose most workers runs raise themselves; None where they do not, or nobody can tell."""
+    if settings.scale == "keep":
+        return None
+    try:
+        return load_spec(settings.endpoint_file, to_deploy=False).name
+    except AssetmillError:
+        return None
 
 
 async def _trying(lane: Batch, done: str, work: Callable[[Batch, ManagementApi], Awaitable[None]]) -> None:

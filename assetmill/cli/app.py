@@ -237,7 +237,7 @@ def smoke(
 ) -> int:  # fmt: skip
     """Send one real job, save what comes back, and say where its time and money went."""
     from assetmill.cli.smoke import run_smoke
-    from assetmill.smoke import Wanted
+    from assetmill.smoke.run import Wanted
 
     wanted = Wanted(kind, prompt or None, image, out, once, parse_usd("--max-cost", max_cost))
     return run_smoke(endpoint, wanted, yes=yes, as_json=as_json)
@@ -271,12 +271,15 @@ def lint(
     ignore_models: Annotated[
         bool, typer.Option("--ignore-models", help="That ComfyUI has no model files: look at its nodes only.")
     ] = False,
+    ignore_packs: Annotated[
+        bool, typer.Option("--ignore-packs", help="It is bare: leave out node packs that it has nothing of.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:  # fmt: skip
     """Check every graph against the node contract, and against a ComfyUI that runs or what one told of its nodes."""
     from assetmill.cli.workflows import lint_workflows
 
-    return lint_workflows(against, ignore_models=ignore_models, as_json=as_json)
+    return lint_workflows(against, ignore_models=ignore_models, ignore_packs=ignore_packs, as_json=as_json)
 
 
 @app.command()
@@ -314,7 +317,7 @@ def serve(
     ] = False,
 ) -> int:  # fmt: skip
     """Run an endpoint on this machine, RunPod's, Scenario's or ComfyUI's API: placeholder art, or your own GPUs."""
-    from assetmill.cli.serve import LOOPBACK, OWN_ENDPOINT, Asked, pod_clock, serve_other, serve_runpod
+    from assetmill.cli.serve import LOOPBACK, Asked, pod_clock, serve_other, serve_runpod
     from assetmill.localpod import (
         DRAFT_ENDPOINT,
         LOCAL_GPU,
@@ -324,6 +327,7 @@ def serve(
         known_gpus,
         read_faults_file,
     )
+    from assetmill.providers.endpoint import OWN
     from assetmill.settings import load_settings
 
     settings = load_settings()
@@ -342,7 +346,7 @@ def serve(
         api_key=key.get_secret_value() if key else None, workers=workers, port=port, exec_seconds=exec_seconds,
         cold_start_s=cold_start, idle_timeout_s=idle_timeout, faults_by_request=faults_by_request,
         faults=read_faults_file(faults) if faults else NO_FAULTS, remote_workers=no_draft,
-        endpoint_id=OWN_ENDPOINT if no_draft else DRAFT_ENDPOINT, host=host, allow_remote=host != LOOPBACK,
+        endpoint_id=OWN if no_draft else DRAFT_ENDPOINT, host=host, allow_remote=host != LOOPBACK,
         gpus=(LOCAL_GPU,) if gpu is None else gpus_named(split(gpu)), catalog=known_gpus(),
     )  # fmt: skip
     return serve_runpod(config, clock, reached_at, announce=announce)

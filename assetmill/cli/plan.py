@@ -19,8 +19,8 @@ from assetmill.planning.choices import Choice, gpu_words
 from assetmill.planning.plan import Plan, PlanItem, State
 from assetmill.planning.pricing import added
 from assetmill.planning.spans import Span
-from assetmill.providers.endpoint import DRAFT
-from assetmill.settings import load_settings
+from assetmill.providers.endpoint import DRAFT, RUNPOD
+from assetmill.settings import ScalePolicy, load_settings
 
 MINUTE_S = 60
 HOUR_S = 3600
@@ -35,10 +35,13 @@ def show_plan(request: Request, *, as_json: bool) -> int:
     plan = plan_only(settings, request)
     budget = budget_outlook(settings, request, plan, Clock().now()).words
     if as_json:
-        print_json(plan_document(plan) | {"budget": budget or None})
+        scaling = {"scale": request.scale or settings.scale}
+        print_json(plan_document(plan) | {"budget": budget or None} | scaling)
     else:
         console = Console(highlight=False)
         print_plan(plan, console)
+        if scaled := scale_words(plan, request.scale or settings.scale):
+            console.print(scaled, soft_wrap=True)
         if budget:
             console.print(f"[yellow]{escape(budget)}[/]", soft_wrap=True)
     return 0
@@ -61,6 +64,15 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print("nothing to generate: every picture is there")
     if plan.total.choices:
         console.print(_choices(plan))
+
+
+def scale_words(plan: Plan, policy: ScalePolicy) -> str:
+    """What the run would do to the most workers of its RunPod endpoints; empty where it would do nothing."""
+    names = [one.name for one in plan.endpoints if one.kind == RUNPOD and not one.standing]
+    if policy == "keep" or not names or not plan.total.jobs:
+        return ""
+    after = ", and set to 0 after the last one if nobody else has jobs there" if policy == "around" else ""
+    return escape(f"max workers of {', '.join(names)}: raised to the endpoint file's before the first job{after}")
 
 
 def _makers(plan: Plan) -> list[str]:

@@ -30,9 +30,6 @@ from assetmill.providers.endpoint import address_parts
 from assetmill.settings import Settings
 
 LOOPBACK: Final = "127.0.0.1"
-OWN_ENDPOINT: Final = "local"
-"""Id of an endpoint that draws nothing itself: what comes back is no placeholder, so it is not called `draft`."""
-
 REACHED_LIKE: Final = "https://gpu.studio.example or http://10.0.0.5:8000"
 
 

@@ -19,8 +19,9 @@ from assetmill.planning.choices import BatchEstimate
 from assetmill.providers.endpoint import Endpoint
 from assetmill.providers.endpoints import resolve_endpoint
 from assetmill.settings import Settings, load_settings, reach_this_machine_directly
-from assetmill.smoke import GAME, Report, Shot, State, Wanted
-from assetmill.smoke import smoke as smoke_tests
+from assetmill.smoke import GAME, Report, Shot, State
+from assetmill.smoke.run import Wanted
+from assetmill.smoke.run import smoke as smoke_tests
 
 COLOURS = {
     State.PASSED: "green", State.REJECTED: "bold red", State.FAILED: "bold red", State.OPEN: "yellow",

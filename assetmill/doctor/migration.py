@@ -15,7 +15,7 @@ from assetmill.clock import Clock
 from assetmill.doctor import phases
 from assetmill.doctor.history import Made, Smoked, made_since, month_of, smoked
 from assetmill.doctor.phases import Phase, Stands
-from assetmill.doctor.planned import endpoint_and_image
+from assetmill.doctor.planned import look
 from assetmill.errors import AssetmillError
 from assetmill.ledger import Ledger
 from assetmill.manifest.models import ASSET_TYPES
@@ -49,11 +49,14 @@ async def migration(settings: Settings, clock: Clock) -> tuple[Phase, ...]:
         for name, value in (("custom", settings.runpod_custom_endpoint_id), ("runpod", settings.runpod_endpoint_id))
         if value
     }
-    image, endpoint, made = await endpoint_and_image(settings, clock)
+    looked = await look(settings, clock)
+    made, key = looked.endpoint_id, settings.runpod_api_key is not None
     target = _target(settings, ids, made)
     past = await asyncio.to_thread(_past, settings, clock, target)
-    key = settings.runpod_api_key is not None
-    return image, endpoint, phases.environment(ids, key=key, made=made), *_tested(settings, clock, target, past)
+    there = looked.released_at if made in ids.values() else None
+    image = phases.drawn(looked.image, there, past.smoked)
+    environment = phases.environment(ids, key=key, made=made, pool=settings.gpu_pool)
+    return image, looked.endpoint, environment, *_tested(settings, clock, target, past)
 
 
 def _tested(settings: Settings, clock: Clock, target: Endpoint | None, past: _Past) -> tuple[Phase, Phase]:

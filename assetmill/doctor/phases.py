@@ -53,13 +53,28 @@ class Phase:
         return {"name": self.name, "stands": self.stands, "words": self.words, "then": self.then}
 
 
-def environment(ids: Mapping[str, str], *, key: bool, made: str | None) -> Phase:
+def drawn(image: Phase, released_at: datetime | None, found: Mapping[str, Smoked]) -> Phase:
+    """The image's phase, once more: what workers have drawn with is there, whatever its registry keeps to itself.
+
+    Args:
+        image: as the registry tells it.
+        released_at: since when the endpoint has had this very image; None where nobody knows.
+        found: kind -> its newest smoke test at that endpoint.
+    """
+    proven = released_at is not None and any(one.passed and one.at >= released_at for one in found.values())
+    if image.stands is not Stands.UNKNOWN or not proven:
+        return image
+    return Phase(image.name, Stands.DONE, f"{image.words}; but workers of the endpoint have drawn with it")
+
+
+def environment(ids: Mapping[str, str], *, key: bool, made: str | None, pool: str | None = None) -> Phase:
     """Whether this environment knows the endpoint, and may use it.
 
     Args:
         ids: endpoint's name -> id, of those that are set.
         key: RUNPOD_API_KEY is set.
         made: id of the endpoint that the endpoint file describes; None where it is not there or nobody knows.
+        pool: ASSETMILL_GPU_POOL, by which plans know a price without asking.
     """
     name = "environment"
     if not key:
@@ -74,8 +89,11 @@ def environment(ids: Mapping[str, str], *, key: bool, made: str | None) -> Phase
     if not ids:
         then = "`assetmill endpoint apply` makes one and prints the line for .env"
         return Phase(name, Stands.NOT_YET, "the key is set, and no endpoint id", then)
-    known = ", ".join(f"{one} is {value}" for one, value in ids.items())
-    return Phase(name, Stands.DONE, f"the key is set; {known}")
+    known = "; ".join(("the key is set", *(f"{one} is {value}" for one, value in ids.items())))
+    if not pool:
+        then = "ASSETMILL_GPU_POOL=ADA_24 in .env, or whatever pool stands first in the endpoint file"
+        return Phase(name, Stands.DONE, f"{known}; plans know no price", then)
+    return Phase(name, Stands.DONE, known)
 
 
 def smoke(endpoint: Endpoint | None, kinds: Sequence[str], found: Mapping[str, Smoked], now: datetime) -> Phase:

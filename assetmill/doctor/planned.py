@@ -7,6 +7,8 @@ endpoints, each for a few seconds at most. What nobody answers is unknown. Nothi
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -14,10 +16,12 @@ import httpx
 from assetmill.clock import Clock
 from assetmill.doctor.phases import Phase, Stands
 from assetmill.doctor.registry import Presence, image_named, presence_of
-from assetmill.errors import AssetmillError
+from assetmill.errors import AssetmillError, NoSuchEndpoint
 from assetmill.manifest.problems import ManifestError
-from assetmill.provisioning import EndpointPlan, EndpointSpec, load_spec, plan
+from assetmill.provisioning import EndpointSpec, load_spec
+from assetmill.provisioning.access import managing
 from assetmill.provisioning.flaws import PLACEHOLDER
+from assetmill.provisioning.standing import Standing, standing
 from assetmill.settings import Settings
 from assetmill.workerimage import check_image, read_lock
 from assetmill.workerimage.lock import LOCK
@@ -32,16 +36,33 @@ SHOWN = 4
 """Changed fields that are named."""
 
 
-async def endpoint_and_image(settings: Settings, clock: Clock) -> tuple[Phase, Phase, str | None]:
-    """Look at the image and at the endpoint; never raises.
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found.
 
-    Returns:
-        Phases `image` and `endpoint`, and the id of the endpoint, where there is one.
+    Args:
+        image: phase `image`.
+        endpoint: phase `endpoint`.
+        endpoint_id: the endpoint that the file describes; None where there is none, or nobody could tell.
+        released_at: since when that endpoint has had the file's very image, as far as it is known.
     """
+
+    image: Phase
+    endpoint: Phase
+    endpoint_id: str | None = None
+    released_at: datetime | None = None
+
+
+async def look(settings: Settings, clock: Clock) -> Looked:
+    """Look at the image and at the endpoint; never raises."""
     file = settings.endpoint_file
     spec = _spec(file)
-    image, (endpoint, endpoint_id) = await asyncio.gather(_image(file, spec), _endpoint(settings, clock, spec))
-    return image, endpoint, endpoint_id
+    image, (endpoint, found) = await asyncio.gather(_image(file, spec), _endpoint(settings, clock, spec))
+    if found is None:
+        return Looked(image, endpoint)
+    same = all(change.field != "image" for change in found.plan.changes)
+    released_at = found.release.at if same and found.release else None
+    return Looked(image, endpoint, found.endpoint_id, released_at)
 
 
 def _spec(file: Path) -> EndpointSpec | str:
@@ -94,34 +115,35 @@ def _files(folder: Path) -> str:
     return f"; {folder} fits the graphs{f' (checksums: {words})' if words else ''}"
 
 
-async def _endpoint(settings: Settings, clock: Clock, spec: EndpointSpec | str) -> tuple[Phase, str | None]:
-    name = "endpoint"
-    if not isinstance(spec, str) and PLACEHOLDER in spec.image:
+async def _endpoint(settings: Settings, clock: Clock, spec: EndpointSpec | str) -> tuple[Phase, Standing | None]:
+    name, file = "endpoint", settings.endpoint_file
+    if isinstance(spec, str):
+        then = "assetmill endpoint plan, once that is mended; docs/endpoint.md"
+        return Phase(name, Stands.NOT_YET, f"its file is not ready: {spec}", then), None
+    if PLACEHOLDER in spec.image:
         then = "assetmill endpoint apply, once the image is there"
         return Phase(name, Stands.NOT_YET, "its file still names the placeholder image", then), None
     try:
-        async with asyncio.timeout(LOOK_S):
-            found = await plan(settings, clock)
+        async with asyncio.timeout(LOOK_S), managing(settings, clock) as api:
+            found = await standing(api, settings, file)
     except TimeoutError:
         return Phase(name, Stands.UNKNOWN, f"no answer within {LOOK_S:g} s", "assetmill endpoint plan"), None
-    except ManifestError as error:
-        then = "assetmill endpoint plan, once that is mended; docs/endpoint.md"
-        return Phase(name, Stands.NOT_YET, f"its file is not ready: {error.problems[0]}", then), None
+    except NoSuchEndpoint:
+        return Phase(name, Stands.NOT_YET, f"there is no endpoint {spec.name} yet", "assetmill endpoint apply"), None
     except AssetmillError as error:
         return Phase(name, Stands.UNKNOWN, error.message, error.hint), None
-    return _planned(found, settings.endpoint_file), found.endpoint_id
+    return _planned(found, file), found
 
 
-def _planned(found: EndpointPlan, file: Path) -> Phase:
-    name, spec = "endpoint", found.spec
-    if found.endpoint_id is None:
-        return Phase(name, Stands.NOT_YET, f"there is no endpoint {spec.name} yet", "assetmill endpoint apply")
+def _planned(found: Standing, file: Path) -> Phase:
+    name, spec, changes = "endpoint", found.plan.spec, found.plan.changes
     there = f"{spec.name} ({found.endpoint_id})"
-    if not found.changes:
-        pools = ", ".join(spec.gpu.pools)
-        return Phase(name, Stands.DONE, f"{there} is as {file} says: {pools}, at most {spec.workers.max} workers")
-    told = [f"{one.field} is {one.old or 'not set'}, not {one.new or 'absent'}" for one in found.changes[:SHOWN]]
-    more = len(found.changes) - len(told)
+    if not changes:
+        rolling = "; a release is still rolling out" if found.release and found.release.rolling_out else ""
+        words = f"{there} is as {file} says: {', '.join(spec.gpu.pools)}, at most {spec.workers.max} workers{rolling}"
+        return Phase(name, Stands.DONE, words)
+    told = [f"{one.field} is {one.old or 'not set'}, not {one.new or 'absent'}" for one in changes[:SHOWN]]
+    more = len(changes) - len(told)
     words = f"{there} differs from {file}: {'; '.join(told)}{f'; and {more} more' if more > 0 else ''}"
-    only_scaled = {one.field for one in found.changes} == {"workers.max"}
+    only_scaled = {one.field for one in changes} == {"workers.max"}
     return Phase(name, Stands.NOT_YET, words, f"assetmill endpoint {'scale file' if only_scaled else 'apply'}")

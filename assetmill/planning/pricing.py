@@ -22,7 +22,7 @@ from assetmill.planning.plan import PlanItem, Road, State
 from assetmill.planning.spans import NO_TIME, Span
 from assetmill.planning.timings import Kind, kind_of
 from assetmill.planning.units import UnitEstimates
-from assetmill.providers.endpoint import COMFYUI, Endpoint
+from assetmill.providers.endpoint import Endpoint
 
 
 class _Pricing(Protocol):
@@ -41,14 +41,13 @@ class _ByTime:
     """An endpoint whose workers are paid by the second."""
 
     def __init__(self, endpoint: Endpoint, history: History, jobs: Sequence[Generation]) -> None:
-        standing = endpoint.kind == COMFYUI  # a server that is there anyhow: nothing starts for a job, nothing idles
         self._estimator = Estimator(
             history.timings,
             history.starts,
             model=endpoint.model,
             pools=Pools(endpoint.prices),
             draft=endpoint.draft,
-            standing=standing,
+            standing=endpoint.standing,
         )
         self._endpoint = endpoint
         self._batch = Batch(Counter(_kind(made) for made in jobs), self._estimator, endpoint)

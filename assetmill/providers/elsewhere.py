@@ -94,6 +94,7 @@ def comfyui(settings: Settings, address: str) -> Endpoint:
         price_source=FREE if drafts else told,
         id=COMFYUI,
         placeholders=drafts,
+        standing=True,
     )
 
 

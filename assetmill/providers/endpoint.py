@@ -16,6 +16,9 @@ from assetmill.errors import UsageError
 from assetmill.money import PriceList, published_prices
 
 DRAFT = "draft"
+OWN = "local"
+"""Id of an endpoint of `assetmill serve --no-draft`: RunPod's protocol, GPUs of one's own."""
+
 RUNPOD = "runpod"
 SCENARIO = "scenario"
 COMFYUI = "comfyui"
@@ -77,6 +80,7 @@ class Endpoint:
         project: Scenario's project; None for the key's own.
         placeholders: it draws placeholder art, whatever protocol it speaks.
         usd_per_unit: price of a unit of its own currency; None when it has none, or nobody knows.
+        standing: its workers are there anyhow: no job starts one, and none is paid for being idle.
     """
 
     name: str
@@ -95,6 +99,7 @@ class Endpoint:
     project: str | None = None
     placeholders: bool = False
     usd_per_unit: Decimal | None = None
+    standing: bool = False
 
     @property
     def draft(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import SplitResult, urlsplit
 
@@ -17,11 +18,13 @@ from pydantic import SecretStr
 from assetmill.errors import ProviderRefused, UsageError
 from assetmill.money import DRAFT_PRICE
 from assetmill.money.kept import known_prices
+from assetmill.money.prices import hourly
 from assetmill.providers.elsewhere import comfyui, scenario
 from assetmill.providers.endpoint import (
     COMFYUI,
     DRAFT,
     LOOPBACK,
+    OWN,
     SCENARIO,
     Endpoint,
     address_parts,
@@ -155,7 +158,7 @@ def _endpoint(settings: Settings, name: str, url: str, key: SecretStr | None) ->
     management_url = _management(settings, url)
     prices = known_prices(settings.home, management_url)
     price = prices.of_pool(settings.gpu_pool)
-    return Endpoint(
+    endpoint = Endpoint(
         name=name,
         kind="runpod",
         url=url,
@@ -169,6 +172,10 @@ def _endpoint(settings: Settings, name: str, url: str, key: SecretStr | None) ->
         management_url=management_url,
         prices=prices,
     )
+    hour = settings.own_gpu_usd_per_hour if endpoint.id == OWN else None
+    if hour is None:
+        return endpoint
+    return replace(endpoint, usd_per_s=hourly(hour), price_source="OWN_GPU_USD_PER_HOUR", gpu=None, standing=True)
 
 
 def _model_of(settings: Settings, name: str) -> str:

@@ -5,7 +5,6 @@ A name is not unique there, so several endpoints of one name are refused and nev
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -207,7 +206,10 @@ def _shown(name: str, value: Any, spec: EndpointSpec) -> str | None:
         return f"{value:g}"
     if isinstance(value, list):
         return ", ".join(value) or "none"
-    return json.dumps(value) if isinstance(value, dict) else str(value)
+    if isinstance(value, dict):  # the rule of scaling
+        rules = {"queueDelay": "queue_delay_s", "requestCount": "jobs_per_worker"}
+        return ", ".join(f"{ours}: {value[theirs]:g}" for theirs, ours in rules.items() if theirs in value) or "none"
+    return str(value) or "none"
 
 
 def _notes(spec: EndpointSpec) -> tuple[str, ...]:

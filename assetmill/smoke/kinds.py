@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from pydantic import ValidationError
+
 from assetmill.errors import UsageError
 from assetmill.guides import recipe
 from assetmill.manifest.models import (
@@ -173,8 +175,9 @@ def _sample(kind: str, case: _Case) -> Asset:
     }
     try:
         return makers[kind]()
-    except ValueError as error:
-        raise UsageError(f"no {kind} can be made of these words: {error}", hint="1 to 4,000 characters") from None
+    except ValidationError as error:
+        why = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise UsageError(f"no {kind} can be made of these words: {why}", hint="1 to 4,000 characters") from None
 
 
 def _parallax(endpoint_kind: str, given: Mapping[str, Any]) -> Parallax:

@@ -32,10 +32,12 @@ from assetmill.errors import (
     NotDelivered,
     OutcomeUnknown,
     OutOfSight,
+    ProviderAway,
     ProviderRefused,
     QueueStalled,
     ResultLost,
     Stopped,
+    Throttled,
 )
 from assetmill.guides import draw
 from assetmill.images import sniff
@@ -121,6 +123,7 @@ class Studio:
         try:
             sent = await self._sent(intent, request)
         except AttemptError as error:
+            self.stopped = _away(error)
             return self._never_sent(replace(shot, attempt_id=intent.attempt_id), intent, error)
         shot = replace(shot, attempt_id=sent.attempt_id, job_id=sent.job_id)
         return await self._see_through(_Work(order, shot, sent, pulse, began_s))
@@ -228,7 +231,7 @@ class Studio:
             withdrawn = await withdraw(self.desk, sent, error)
             return _with_error(shot, State.FAILED if withdrawn else State.OPEN, error)
         except (NotDelivered, ProviderRefused) as error:
-            self.stopped = error if isinstance(error, ProviderRefused) else None
+            self.stopped = error if isinstance(error, ProviderRefused) else _away(error)
             words = OutOfSight(f"its job goes on: {error.message}", hint="`assetmill settle --wait` collects it")
             return _with_error(shot, State.OPEN, words)
         except AttemptError as error:
@@ -308,6 +311,13 @@ class _Work:
     sent: Sent
     pulse: Pulse | None
     began_s: float
+
+
+def _away(error: AttemptError) -> ProviderAway | None:
+    """Why nothing more should be sent to an endpoint that does not answer, or takes nothing; None where it does."""
+    if not isinstance(error, NotDelivered | Throttled) or isinstance(error, NeverArrived):
+        return None
+    return ProviderAway(f"the endpoint takes nothing: {error.message}", hint="check its address and the network")
 
 
 def _shot_of(order: Order) -> Shot:

@@ -6,8 +6,7 @@ has them.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -236,11 +235,6 @@ class Report:
     def _by_kind(self) -> list[tuple[str, list[Shot]]]:
         kinds = dict.fromkeys(shot.kind for shot in self.shots)
         return [(kind, [shot for shot in self.shots if shot.kind == kind]) for kind in kinds]
-
-
-def counts(shots: Iterable[Shot]) -> Counter[State]:
-    """Jobs by state."""
-    return Counter(shot.state for shot in shots)
 
 
 def _worst(shots: Sequence[Shot]) -> State:

@@ -1,7 +1,7 @@
 """The worker image as files: what it is made of, and whether that is what our graphs need.
 
 No container engine is asked: the Dockerfile and its lock are read and held against the workflows, so that a mistake is
-found before an image of some 27 GB is built. The only network is `hub`, which importing this package does not import.
+found before gigabytes are fetched and built. The only network is `hub`, which importing this package does not import.
 """
 
 from assetmill.workerimage.check import Code, Finding, check_image

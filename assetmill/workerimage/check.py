@@ -252,7 +252,7 @@ def _requirements(path: Path) -> Iterator[Finding]:
     if not path.is_file():
         yield Finding(Code.FILE_MISSING, path.name, "it is not there")
         return
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         text = line.partition(" #")[0].strip()
         if text and not text.startswith("#") and not _REQUIREMENT.fullmatch(text):
             yield Finding(

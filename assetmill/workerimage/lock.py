@@ -29,7 +29,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 HEADER = """\
 # What the worker image is made of, to the byte: its base, its node packs by commit, its models by checksum.
 # TOML. Written again by `assetmill worker-image lock`, which asks the hub; checked by `assetmill worker-image lint`.
-# docs/worker-image.md says what each field means. A model without a checksum cannot be built.
+# docs/worker-image.md says what each field means. A model without a checksum cannot be built. Comments are not kept.
 """
 
 

@@ -39,7 +39,7 @@ def read_dockerfile(path: Path) -> tuple[Instruction, ...]:
         UsageError: it cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint="name the folder of the worker image") from error
     return tuple(_instructions(lines))

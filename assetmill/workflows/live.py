@@ -26,6 +26,9 @@ TIMEOUT_S = 30.0
 
 LIVE = "this ComfyUI"
 
+PACKS = "custom_nodes."
+"""How the Python module of a node begins that does not come with ComfyUI itself."""
+
 SAVE_IT = "save it with: curl -o FILE http://HOST:8188/object_info"
 
 
@@ -96,6 +99,24 @@ def without_files(library: Library, findings: Iterable[Finding]) -> tuple[Findin
     is chosen from a list in a node's own code is no file, and stays a fault.
     """
     return tuple(finding for finding in findings if not _about_a_file(finding, library))
+
+
+def without_packs(library: Library, findings: Iterable[Finding], object_info: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Findings that are not only about a node pack that the machine has nothing of.
+
+    A base image has none of the packs that our image adds. Where one is there and lacks a node that we know of it, it
+    has been changed, or did not load: that stays a fault.
+    """
+    packs = {kind: spec.module for kind, spec in library.contract.nodes.items() if spec.module.startswith(PACKS)}
+    there = {module for kind, module in packs.items() if kind in object_info}
+
+    def absent(finding: Finding) -> bool:
+        if finding.code is not Code.UNKNOWN_NODE:
+            return False
+        module = packs.get(library.get(finding.workflow).graph[finding.node]["class_type"])
+        return module is not None and module not in there
+
+    return tuple(finding for finding in findings if not absent(finding))
 
 
 def _about_a_file(finding: Finding, library: Library) -> bool:

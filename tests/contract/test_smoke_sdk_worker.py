@@ -23,7 +23,8 @@ from assetmill.localpod import Pod, PodConfig, known_gpus, running_pod
 from assetmill.localpod.remote import worker_environment
 from assetmill.providers.endpoints import resolve_endpoint
 from assetmill.settings import Settings, variables_of
-from assetmill.smoke import KINDS, Shot, Wanted, smoke
+from assetmill.smoke import KINDS, Shot
+from assetmill.smoke.run import Wanted, smoke
 
 KEY = "a-key-made-for-this-test"
 SCRIPT = Path(__file__).parents[1] / "fixtures" / "sdk_comfy_worker.py"
@@ -86,4 +87,5 @@ async def test_smoke_full_passes_at_an_endpoint_that_an_official_sdk_worker_serv
         assert ledger.open_attempts() == []
     assert {(row["game"], row["status"], row["draft"]) for row in rows} == {("smoke", "kept", False)}
     assert {row["asset_type"] for row in rows} == set(KINDS)
-    assert all(Path(file.path).stat().st_size == file.bytes for shot in report.shots for file in shot.files)
+    saved = {path.name: path.stat().st_size for path in (tmp_path / "pictures").iterdir()}
+    assert sorted(saved.values()) == sorted(file.bytes for shot in report.shots for file in shot.files)

@@ -55,12 +55,10 @@ class Terminal:
 
     folder: Path
     environment: dict[str, str]
+    programs: Any
 
     def __call__(self, *arguments: str, **variables: str) -> Result:
-        command = [sys.executable, "-P", "-m", "assetmill.cli", *arguments]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment | variables, capture_output=True, text=True, check=False
-        )
+        done = self.programs.run(arguments, self.folder, self.environment | variables)
         return Result(done.returncode, done.stdout, done.stderr)
 
     def manifest(self, text: str = ASSETS) -> str:
@@ -182,9 +180,9 @@ class Deployed:
 
 
 @pytest.fixture(scope="session")
-def deployed(api_url: str, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+def deployed(api_url: str, programs: Any, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     """The session's server with everything on it that `assetmill deploy` puts there."""
-    done = Terminal(tmp_path_factory.mktemp("deployer"), clean_environment())(
+    done = Terminal(tmp_path_factory.mktemp("deployer"), clean_environment(), programs)(
         "deploy", "--json", PREFECT_API_URL=api_url
     )
     assert done.code == 0, done.err
@@ -277,5 +275,5 @@ def clean_environment() -> dict[str, str]:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Terminal:
-    return Terminal(tmp_path, clean_environment())
+def terminal(tmp_path: Path, programs: Any) -> Terminal:
+    return Terminal(tmp_path, clean_environment(), programs)

@@ -44,6 +44,19 @@ async def test_an_endpoint_that_may_have_no_workers_is_noticed_without_a_run():
             assert await look_at_endpoints(settings) == []
 
 
+async def test_an_endpoint_whose_workers_runs_raise_themselves_is_not_told_of(tmp_path):
+    file = tmp_path / "endpoint.yaml"
+    async with endpoint_with(Faults(max_workers=0)) as settings:
+        around = settings.model_copy(update={"scale": "around", "endpoint_file": file})
+        told = []
+        for name in ("gpu", "another"):
+            file.write_text(f"name: {name}\nimage: studio/worker:1.0\ngpu: {{pools: [ADA_24]}}\n")
+            told.append(len(await look_at_endpoints(around)))
+        file.unlink()
+        told.append(len(await look_at_endpoints(around)))
+    assert told == [0, 1, 1], "of an endpoint that the file is not about, nobody looks after"
+
+
 async def test_an_endpoint_that_cannot_be_asked_is_no_endpoint_without_workers():
     assert await look_at_endpoints(settings_at(f"{NOBODY}/v2/gpu")) == []
     async with endpoint_with(Faults(max_workers=0)) as settings:

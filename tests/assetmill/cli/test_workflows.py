@@ -39,6 +39,27 @@ def test_a_node_that_a_new_version_dropped_ends_with_2_and_is_named(tmp_path):
     assert told["ignored_models"] == 12
 
 
+def test_a_base_without_our_packs_and_models_shows_only_what_its_own_nodes_lack(tmp_path):
+    info = json.loads((RECORDED / "0.25.1.json").read_text())
+    for kind in ("BiRefNetRMBG", "DepthAnything_V2", "DownloadAndLoadDepthAnythingV2Model"):
+        del info[kind]
+    bare = tmp_path / "bare.json"
+    bare.write_text(json.dumps(info))
+    done = lint("--against", str(bare), "--ignore-models", "--ignore-packs")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "10 workflows, 0 findings, 12 model files, 13 custom nodes not looked for\n"
+
+
+def test_a_pack_that_is_there_and_lacks_a_node_stays_a_fault(tmp_path):
+    info = json.loads((RECORDED / "0.25.1.json").read_text())
+    del info["BiRefNetRMBG"], info["DepthAnything_V2"]
+    part = tmp_path / "part.json"
+    part.write_text(json.dumps(info))
+    told = json.loads(lint("--against", str(part), "--ignore-models", "--ignore-packs", "--json").stdout)
+    assert {one["node"] for one in told["findings"]} == {"31"}, "its other node has loaded"
+    assert told["ignored_nodes"] == 11
+
+
 @pytest.mark.parametrize(
     "arguments",
     (
@@ -47,6 +68,7 @@ def test_a_node_that_a_new_version_dropped_ends_with_2_and_is_named(tmp_path):
         ("--against", "ftp://host/object_info"),
         ("--against", __file__),
         ("--ignore-models",),
+        ("--ignore-packs",),
     ),
 )
 def test_what_is_neither_an_address_nor_a_node_list_is_a_wrong_call(arguments):

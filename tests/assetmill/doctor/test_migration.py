@@ -12,6 +12,7 @@ import pytest
 from assetmill.clock import Clock
 from assetmill.doctor import Phase, Stands, status
 from assetmill.doctor.migration import migration
+from assetmill.doctor.planned import look
 from assetmill.provisioning import plan
 from assetmill.provisioning.access import managing
 from assetmill.provisioning.apply import apply, scale
@@ -100,6 +101,7 @@ async def test_every_phase_from_an_endpoint_that_is_not_there_to_one_that_is(cli
             assert made["environment"].then == f"RUNPOD_COMFYUI_ENDPOINT_ID={done.endpoint_id} in .env"
             set_up = at(pod, RUNPOD_COMFYUI_ENDPOINT_ID=done.endpoint_id, IMAGE_GENERATION_PROVIDER="runpod")
             after = dict(zip(NAMES, await migration(set_up, Clock()), strict=True))
+            assert (await look(set_up, Clock())).released_at is not None, "since when it has this very image"
             await scale(api, done.endpoint_id, 0)
         lowered = dict(zip(NAMES, await migration(set_up, Clock()), strict=True))
     assert stands(tuple(after.values())) == dict.fromkeys(NAMES, Stands.DONE) | {"smoke": Stands.NOT_YET}

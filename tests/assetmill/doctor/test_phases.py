@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from assetmill.doctor.history import Made, Smoked
-from assetmill.doctor.phases import Stands, ago, environment, smoke, switch
+from assetmill.doctor.phases import Phase, Stands, ago, drawn, environment, smoke, switch
 from assetmill.providers.endpoint import Endpoint
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -38,6 +38,23 @@ def test_an_environment_that_knows_another_endpoint_than_the_file_is_told_the_li
 
 def test_an_environment_is_ready_where_nobody_could_ask_for_the_files_endpoint():
     assert environment({"custom": "abc"}, key=True, made=None).stands is Stands.DONE
+
+
+def test_an_environment_without_a_gpu_pool_is_ready_and_told_that_plans_know_no_price():
+    found = environment({"custom": "abc"}, key=True, made=None)
+    assert (found.stands, "ASSETMILL_GPU_POOL" in found.then) == (Stands.DONE, True)
+    assert environment({"custom": "abc"}, key=True, made=None, pool="ADA_24").then == ""
+
+
+def test_an_image_that_its_registry_hides_is_there_once_workers_have_drawn_with_it():
+    hidden = Phase("image", Stands.UNKNOWN, "private")
+    before, after = NOW - timedelta(hours=4), NOW - timedelta(hours=2)
+    found = {"entity": passed("entity"), "sheet": passed("sheet", passed=False, at=NOW)}
+    assert drawn(hidden, before, found).stands is Stands.DONE
+    assert drawn(hidden, after, found) == hidden, "that was drawn with the image before"
+    assert drawn(hidden, None, found) == hidden
+    absent = Phase("image", Stands.NOT_YET, "not pushed")
+    assert drawn(absent, before, found) == absent
 
 
 def test_smoke_is_done_when_the_newest_of_every_kind_has_passed():

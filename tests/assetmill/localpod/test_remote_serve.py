@@ -22,13 +22,13 @@ WORKER = Path(__file__).parents[2] / "fixtures" / "sdk_comfy_worker.py"
 KEY = "a-key-made-for-this-test"
 
 
-@pytest.fixture
-def printed(tmp_path: Path) -> Iterator[list[str]]:
-    """Lines on stderr, up to the command for the image, of a server that runs as long as the test."""
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """Lines on stderr, up to the command for the image, of a server that runs as long as these tests."""
     command = [sys.executable, "-m", "assetmill.cli", "serve", "--no-draft", "--port", "0"]
-    root = str(Path(__file__).parents[3])
+    root, folder = str(Path(__file__).parents[3]), tmp_path_factory.mktemp("served")
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": root, "ASSETMILL_SERVE_KEY": KEY}
-    with subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         try:
             lines = []

@@ -231,3 +231,14 @@ def test_a_key_of_comfyui_never_travels_in_the_clear_to_another_machine(settings
     made = settings(COMFYUI_URL="http://gpu-box:8188", COMFYUI_API_KEY="made-up")
     with pytest.raises(UsageError, match="needs https"):
         resolve_endpoint(made, "comfyui")
+
+
+def test_a_gpu_of_ones_own_costs_what_the_settings_say_and_is_there_anyhow(settings):
+    address = "http://127.0.0.1:8000/v2/local"
+    unknown = resolve_endpoint(settings(), address)
+    assert (unknown.usd_per_s, unknown.paid, unknown.standing) == (None, True, False)
+    priced = resolve_endpoint(settings(OWN_GPU_USD_PER_HOUR="0.36"), address)
+    assert (priced.usd_per_s, priced.price_source, priced.standing) == (Decimal("0.0001"), "OWN_GPU_USD_PER_HOUR", True)
+    free = resolve_endpoint(settings(OWN_GPU_USD_PER_HOUR="0"), address)
+    assert (free.paid, free.draft) == (False, False)
+    assert resolve_endpoint(settings(OWN_GPU_USD_PER_HOUR="0", **RUNPOD), "runpod").paid, "RunPod is not one's own"

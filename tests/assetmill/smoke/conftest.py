@@ -18,7 +18,8 @@ from assetmill.ledger import Ledger
 from assetmill.localpod import Pod, PodConfig, Worker, known_gpus, running_pod
 from assetmill.providers.endpoints import resolve_endpoint
 from assetmill.settings import Settings, variables_of
-from assetmill.smoke import Report, Shot, Wanted, smoke
+from assetmill.smoke import Report, Shot
+from assetmill.smoke.run import Wanted, smoke
 
 KEY = "smoke-key-0123456789"
 SIZES = {"parallax": (1344, 768)}

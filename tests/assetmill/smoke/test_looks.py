@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from io import BytesIO
 
 import pytest
@@ -15,6 +16,7 @@ from assetmill.smoke.looks import problems_in
 from assetmill.workflows import load_library
 
 
+@cache
 def png(size: tuple[int, int], mode: str = "RGB", alpha: int | str = 255) -> bytes:
     """A disc on a ground; `alpha` the whole picture's, or `disc`."""
     image = Image.new("RGB", size, "#808890")
@@ -32,7 +34,7 @@ def png(size: tuple[int, int], mode: str = "RGB", alpha: int | str = 255) -> byt
 def problems(settings_with: Callable[..., Settings]) -> Callable[..., tuple[str, ...]]:
     endpoint = resolve_endpoint(settings_with(), "draft")
 
-    def look(kind: str, exact: bool = True, **images: bytes) -> tuple[str, ...]:  # noqa: FBT001, FBT002  a helper
+    def look(kind: str, exact: bool = True, **images: bytes) -> tuple[str, ...]:
         subject = subject_of(kind, endpoint, load_library(), prompt="a fox", seed=1)
         return problems_in(subject, images, exact=exact)
 

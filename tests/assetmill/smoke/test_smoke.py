@@ -23,7 +23,8 @@ from assetmill.localpod.draft import render
 from assetmill.localpod.scenario import ScenarioConfig, running_scenario
 from assetmill.money import NO_PRICE
 from assetmill.providers.endpoints import resolve_endpoint
-from assetmill.smoke import KINDS, Report, Shot, State, Wanted, smoke
+from assetmill.smoke import KINDS, Report, Shot, State
+from assetmill.smoke.run import Wanted, smoke
 
 
 async def test_a_kind_is_sent_as_it_comes_and_once_more_warm_each_with_a_seed_of_its_own(lab):
@@ -197,12 +198,30 @@ async def test_a_key_that_is_refused_sends_nothing_and_ends_with_4(lab):
     assert lab.rows() == []
 
 
+async def test_an_endpoint_that_does_not_answer_ends_the_matter_with_4(lab):
+    async def at_once(_: float) -> None:
+        await asyncio.sleep(0)
+
+    report = await lab.smoke("http://127.0.0.1:9/v2/ep", "full", replace(Clock(), sleep=at_once))
+    assert (report.exit_code, report.shots[0].state) == (4, State.FAILED)
+    assert {shot.state for shot in report.shots[1:]} == {State.UNSENT}
+    assert [(row["status"], row["cost_high_usd"]) for row in lab.rows()] == [("failed", 0)]
+
+
+async def test_words_that_no_manifest_takes_are_refused_before_anything_is_sent(lab):
+    async with lab.pod() as pod:
+        with pytest.raises(UsageError, match="at most 4000 characters"):
+            await lab.smoke(pod.url, "entity", prompt="fox " * 2000)
+        assert pod.executions() == ()
+
+
 async def test_no_job_waits_where_no_worker_could_ever_take_it(lab):
     async with lab.pod(faults=Faults(max_workers=0)) as pod:
         report = await lab.smoke(pod.url, "txt2img")
         assert pod.executions() == ()
     assert report.exit_code == 4
     assert "max workers is 0" in report.stopped
+    assert lab.rows() == [], "it was not even written down"
 
 
 async def test_a_budget_that_is_too_small_sends_nothing_and_ends_with_3(lab):
