@@ -25,17 +25,16 @@ def names(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names)
-def test_a_module_says_why_it_exists_and_stays_short(path):
-    text = path.read_text(encoding="utf-8")
-    assert ast.get_docstring(ast.parse(text)), "no docstring"
-    assert text.count("\n") <= LONGEST
+def test_a_module_says_why_it_exists_and_stays_short():
+    texts = {names(path): path.read_text(encoding="utf-8") for path in MODULES}
+    assert [name for name, text in texts.items() if not ast.get_docstring(ast.parse(text))] == []
+    assert [name for name, text in texts.items() if text.count("\n") > LONGEST] == []
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p.name != "settings.py"], ids=names)
-def test_only_settings_read_the_environment(path):
-    text = path.read_text(encoding="utf-8")
-    assert not re.search(r"\bos\.(environ|getenv)\b|from os import .*(environ|getenv)", text)
+def test_only_settings_read_the_environment():
+    texts = {names(path): path.read_text(encoding="utf-8") for path in MODULES if path.name != "settings.py"}
+    reads = re.compile(r"\bos\.(environ|getenv)\b|from os import .*(environ|getenv)")
+    assert [name for name, text in texts.items() if reads.search(text)] == []
 
 
 def test_no_flow_or_task_bears_the_name_of_another_module():
@@ -104,17 +103,13 @@ PASSES_TIME_IN = {
 }
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in MODULES if p.parts[len(ROOT.parts)] == "assetmill" and "cli" not in p.parts],
-    ids=names,
-)
-def test_rules_take_time_chance_and_ids_from_whoever_calls(path):
-    if names(path) in PASSES_TIME_IN:
-        return
+def test_rules_take_time_chance_and_ids_from_whoever_calls():
+    rules = [p for p in MODULES if p.parts[len(ROOT.parts)] == "assetmill" and "cli" not in p.parts]
     seeded = {"np.random.default_rng", "np.random.Generator", "random.Random"}
     own = [
-        ast.unparse(call)
+        f"{names(path)}: {ast.unparse(call)}"
+        for path in rules
+        if names(path) not in PASSES_TIME_IN
         for name, call in calls(path)
         if CHANCE_AND_TIME.fullmatch(name)
         and not (name in seeded and call.args)
@@ -128,10 +123,15 @@ TAKE_THEIR_TIME = {
 }  # no tests: workers, whose jobs take what they are asked to
 
 
-@pytest.mark.parametrize("path", sorted({*(ROOT / "tests").rglob("*.py")} - TAKE_THEIR_TIME), ids=names)
-def test_no_test_sleeps_to_see_time_go_by(path):
-    slept = [call for name, call in calls(path) if name in ("time.sleep", "asyncio.sleep")]
-    assert all(ast.unparse(call) == "asyncio.sleep(0)" for call in slept)
+def test_no_test_sleeps_to_see_time_go_by():
+    slept = [
+        f"{names(path)}: {ast.unparse(call)}"
+        for path in sorted({*(ROOT / "tests").rglob("*.py")} - TAKE_THEIR_TIME)
+        if "sleep" in path.read_text(encoding="utf-8")
+        for name, call in calls(path)
+        if name in ("time.sleep", "asyncio.sleep") and ast.unparse(call) != "asyncio.sleep(0)"
+    ]
+    assert slept == []
 
 
 def tree(error: type[AssetmillError]) -> list[type[AssetmillError]]:

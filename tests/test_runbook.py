@@ -85,14 +85,19 @@ def commands(line: str) -> Iterator[list[str]]:
     yield part
 
 
-def parse(words: list[str]) -> None:
+@pytest.fixture(scope="module")
+def program() -> Any:
+    """All commands; put together once, because that takes a while."""
+    return typer.main.get_command(app)
+
+
+def parse(program: Any, words: list[str]) -> None:
     """Read arguments as the program would, without running anything.
 
     Raises:
         ValueError: the program would not take them.
     """
-    command: Any = typer.main.get_command(app)
-    context = None
+    command, context = program, None
     try:
         while True:
             context = command.make_context(command.name or "assetmill", list(words), parent=context)
@@ -118,18 +123,19 @@ def page(request: pytest.FixtureRequest) -> Path:
     return Path(request.param)
 
 
-def test_every_call_of_assetmill_parses(page: Path) -> None:
+def test_every_call_of_assetmill_parses(page: Path, program: Any) -> None:
     found = list(calls(page.read_text()))
     assert found, "the page has calls"
     for words in found:
         try:
-            parse(words)
+            parse(program, words)
         except ValueError as error:
             pytest.fail(f"assetmill {shlex.join(words)}: {error}")
 
 
-def test_a_call_that_the_program_would_not_take_is_found() -> None:
-    text = "```\n$ FOO=1 assetmill smoke --nonsense && assetmill doctr\n```\nand `assetmill plan x.yaml`, a `assetmill plan`\n"
+def test_a_call_that_the_program_would_not_take_is_found(program: Any) -> None:
+    block = "```\n$ FOO=1 assetmill smoke --nonsense && assetmill doctr\n```\n"
+    text = f"{block}and `assetmill plan x.yaml`, an `assetmill plan`\n"
     assert list(calls(text)) == [["smoke", "--nonsense"], ["doctr"], ["plan", "x.yaml"]]
     for wrong in (
         ["doctor", "--nonsense"],
@@ -140,9 +146,9 @@ def test_a_call_that_the_program_would_not_take_is_found() -> None:
         ["serve", "--port", "x"],
     ):
         with pytest.raises(ValueError, match=r"\w"):
-            parse(wrong)
-    parse(["doctor", "--json"])
-    parse(["pack", "rollback", "my-game", "--steps", "2"])
+            parse(program, wrong)
+    parse(program, ["doctor", "--json"])
+    parse(program, ["pack", "rollback", "my-game", "--steps", "2"])
 
 
 def test_every_link_leads_somewhere(page: Path) -> None:

@@ -1,9 +1,9 @@
 """One job of a smoke test: booked, sent, watched, fetched, saved, looked at, settled.
 
 It goes by the books like a picture of any game: its row (game `smoke`) is committed before the request, its raw
-pictures are stored before anything else may fail, and its cost is worked out by the batch's own rules. It is never sent
-a second time when it has failed: that it failed is what was asked. Cut off at any moment, it leaves a row that
-`assetmill settle` brings to its end.
+pictures are stored before anything else may fail, and its cost is worked out by the batch's own rules. A job that has
+failed is never sent again: that it failed is what was asked. Only a request that never arrived is. Cut off at any
+moment, it leaves a row that `assetmill settle` brings to its end.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ from assetmill.uninterrupted import uninterrupted
 from assetmill.workflows.contract import Contract
 
 NO_WORKERS = "max workers is 0, so nothing would ever run; RunPod sets that after 7 days without a request"
+
+SENDS = 3
+"""Most requests for one job, of which all but the last are proven never to have arrived: a broken connection is no
+answer of the endpoint's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,14 @@ class Studio:
             BudgetTaken, BudgetExceeded, ProviderRefused, WorkflowError: nothing was sent.
             LedgerError, StorageError: books or store failed; a job that was sent is in the books.
         """
+        for _ in range(SENDS - 1):
+            shot = await self._once(order)
+            if shot.error != NeverArrived.code:
+                return shot
+            self.desk.progress.say(f"{shot.name}: it never arrived, which is proven; it is sent again")
+        return await self._once(order)
+
+    async def _once(self, order: Order) -> Shot:
         shot = _shot_of(order)
         pulse = await self._pulse()
         request = await asyncio.to_thread(self._request, order)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +152,16 @@ def running(terminal, api_url, draft_seconds: str) -> Iterator[subprocess.Popen[
     command = [sys.executable, "-P", "-m", "assetmill.cli", "run", terminal.manifest()]
     environment = terminal.environment | {"PREFECT_API_URL": api_url, "ASSETMILL_DRAFT_SECONDS": draft_seconds}
     with subprocess.Popen(command, cwd=terminal.folder, env=environment, stderr=subprocess.PIPE, text=True) as run:
-        while attempts(terminal.folder) != ["submitted"]:
-            assert run.poll() is None, "it ended before its first job was sent"
+        sends(run, terminal.folder)
         yield run
+
+
+def sends(program: subprocess.Popen[str], folder: Path) -> None:
+    """Wait until its first job is sent; without spinning, which would take from it the processor that it needs."""
+    while attempts(folder) != ["submitted"]:
+        with suppress(subprocess.TimeoutExpired):
+            program.wait(0.1)
+            raise AssertionError("it ended before its first job was sent")
 
 
 def test_the_first_request_to_end_sends_nothing_more_and_collects_what_is_out(terminal, api):
@@ -258,8 +265,7 @@ def test_a_dry_run_sends_nothing_and_what_is_over_budget_or_wrong_is_refused_in_
 def test_a_run_inside_of_another_ends_when_that_one_is_cancelled(terminal, api):
     call = (True, {"manifest": terminal.manifest(), "provider": "draft", "run_id": "night"})
     with program(terminal, api.url, call, ASSETMILL_DRAFT_SECONDS="12") as process:
-        while attempts(terminal.folder) != ["submitted"]:
-            assert process.poll() is None, "it ended before its first job was sent"
+        sends(process, terminal.folder)
         body = {"flows": {"name": {"any_": ["outer"]}}}
         (outer,) = api.read("/flow_runs/filter", body)
         state = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 
 
+@pytest.mark.timeout(600)  # it waits for leases that are over, and most of its processes start one after the other
 def test_a_run_that_is_killed_on_its_way_goes_on_and_pays_for_nothing_twice():
     command = [sys.executable, str(HERE / "kills.py"), "--types", "entity", "--every", "8"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -75,8 +75,9 @@ async def test_restoring_raises_what_runpod_has_lowered_before_the_first_job_and
 
 async def test_restoring_never_lowers_and_asks_nothing_when_nothing_is_to_be_drawn(gpu):
     studio = await gpu("restore")
+    await set_most(studio, 5)
     first = await studio.run(ONE)
-    assert (first.generated, first.scaling) == (1, ())
+    assert (first.generated, first.scaling, await most(studio)) == (1, (), 5)
     await set_most(studio, 1)
     again = await studio.run(ONE)
     assert (again.cached, again.scaling, await most(studio)) == (1, (), 1)

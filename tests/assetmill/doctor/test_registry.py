@@ -70,8 +70,9 @@ async def test_a_private_image_and_a_busy_registry_are_unknown_and_not_absent(as
 
 
 async def test_a_token_is_never_fetched_in_the_clear_from_elsewhere(ask, registry):
-    registry.realm = "http://example.com/token"
-    assert (await ask("REGISTRY/you/worker:0.1.0")).there is None
+    registry.realm = "http://127.0.0.2:9/token"  # not the name of this machine, and nobody listens there
+    found = await ask("REGISTRY/you/worker:0.1.0")
+    assert (found.there, "private, or not there" in found.why) == (None, True), "whoever asked there would not connect"
     assert registry.calls == [("HEAD", "401")]
 
 

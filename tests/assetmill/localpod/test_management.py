@@ -132,6 +132,7 @@ async def test_an_endpoint_without_jobs_is_scaled_down_by_the_clock_until_somebo
             told.append(await most())
         await client.post("run", json={"input": {"n": 1}})
         told.append(await most())
+        await hand_time.advance(DAY_S)
         await client.patch(own, json={"workers": {"max": 3}})
         told.append(await most())
         await hand_time.advance(2.9 * DAY_S)
@@ -140,7 +141,8 @@ async def test_an_endpoint_without_jobs_is_scaled_down_by_the_clock_until_somebo
 
 
 async def test_with_no_workers_no_job_begins_and_when_they_are_raised_it_does(open_pod, hand_time):
-    async with open_pod(CONFIG, echo) as (client, pod):
+    config = PodConfig(endpoint_id="local", api_key="right", idle_timeout_s=3600)
+    async with open_pod(config, echo) as (client, pod):
         await client.patch(at(pod, "/local"), json={"workers": {"max": 0}})
         job = (await client.post("run", json={"input": {"n": 1}})).json()["id"]
         assert (pod.counts().in_queue, pod.census().idle, pod.census().running) == (1, 0, 0)

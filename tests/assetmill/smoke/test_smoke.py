@@ -17,7 +17,7 @@ from assetmill.batch.settling import settle_everything
 from assetmill.clock import Clock
 from assetmill.errors import ConsentMissing, UsageError
 from assetmill.ledger import Ledger
-from assetmill.localpod import Faults, Kind, PodConfig, Rule, running_pod
+from assetmill.localpod import Faults, Kind, PodConfig, Rule, running_pod, scaled
 from assetmill.localpod.comfyui import ComfyConfig, running_comfyui
 from assetmill.localpod.draft import render
 from assetmill.localpod.scenario import ScenarioConfig, running_scenario
@@ -236,6 +236,15 @@ async def test_a_lost_answer_is_looked_for_and_the_job_is_sent_once(lab):
         report = await lab.smoke(pod.url, "txt2img", once=True)
         assert len(pod.executions()) == 1
     assert report.exit_code == 0, report.shots[0].problems
+
+
+async def test_a_request_that_provably_never_arrived_is_sent_again_and_no_failure_of_the_endpoint(lab):
+    lost = Faults((Rule(Kind.LOST_REQUEST, operation="run", times=1),))
+    async with lab.pod(faults=lost) as pod:
+        report = await lab.smoke(pod.url, "txt2img", scaled(Clock(), 20), once=True)
+        assert len(pod.executions()) == 1
+    assert (report.exit_code, len(report.shots)) == (0, 1), report.shots[0].problems
+    assert [(row["status"], row["error_class"]) for row in lab.rows()] == [("failed", "never_arrived"), ("kept", None)]
 
 
 class Held:
