@@ -216,11 +216,25 @@ class Worker:
         return self.log.read_text(errors="replace")[-6000:]
 
 
+@pytest.fixture
+def only_orders(deployed: Deployed) -> Iterator[None]:
+    """Nothing runs but what the test orders: a worker would begin with all that was scheduled since the server is up.
+
+    Whatever is paused loses its scheduled runs.
+    """
+    active = [one["id"] for one in deployed.api.read("/deployments/filter", {}) if not one["paused"]]
+    for deployment in active:
+        deployed.api.send(f"/deployments/{deployment}/pause_deployment")
+    yield
+    for deployment in active:
+        deployed.api.send(f"/deployments/{deployment}/resume_deployment")
+
+
 StartWorker = Callable[..., AbstractContextManager[Worker]]
 
 
 @pytest.fixture
-def process_worker(deployed: Deployed, tmp_path: Path) -> StartWorker:
+def process_worker(deployed: Deployed, only_orders: None, tmp_path: Path) -> StartWorker:  # noqa: ARG001  its effect
     """Start a worker of pool assetmill: `with process_worker(folder, ASSETMILL_HOME=...) as worker`.
 
     Takes the folder that it works in (made if need be), `name=` and variables of its environment; nothing of our own

@@ -280,13 +280,14 @@ def test_the_run_form_explains_each_field_and_bounds_what_can_be_bounded(monkeyp
     schema = parameter_schema(importlib.import_module("flows.generate_batch").generate_batch.fn).model_dump()
     fields = schema["properties"]
     assert list(fields) == [
-        "manifest", "provider", "endpoint", "only", "types", "budget_usd", "priority", "dry_run", "overrides", "run_id",
-        "source",
+        "manifest", "provider", "endpoint", "only", "types", "budget_usd", "priority", "scale", "dry_run", "overrides",
+        "run_id", "source",
     ]  # fmt: skip
     assert all(len(field["description"]) > 20 for field in fields.values())
     assert schema["required"] == ["manifest"]
     assert fields["provider"]["anyOf"][0]["enum"] == ["draft", "runpod", "custom", "scenario", "comfyui"]
     assert fields["priority"]["enum"] == ["urgent", "normal", "backfill"]
+    assert fields["scale"]["anyOf"][0]["enum"] == ["keep", "restore", "around"]
     assert fields["budget_usd"]["anyOf"][0] == {"type": "number", "minimum": 0}
 
 

@@ -148,6 +148,7 @@ def until(holds: Callable[[], Any], worker: subprocess.Popen[bytes], log: Path, 
 
 
 @pytest.mark.timeout(600)  # a worker, its runs and two ingesters start Prefect
+@pytest.mark.usefixtures("only_orders")
 async def test_each_file_is_taken_once_and_runs_only_when_somebody_agrees(deployed, tools, tmp_path):
     gpu = tools.stage.Gpu()
     config = PodConfig(endpoint_id=tools.stage.ENDPOINT, api_key=tools.stage.KEY, workers=2)

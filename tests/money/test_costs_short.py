@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 FIRST, RUNS = 103, 2
 
 
+@pytest.mark.timeout(600)  # it mostly waits
 def test_what_the_endpoint_charged_lies_between_what_runs_say_of_themselves() -> None:
     command = [
         sys.executable,
