@@ -28,12 +28,12 @@ from assetmill.providers.runpod.management import count, part
 from assetmill.provisioning import load_spec
 from assetmill.provisioning.access import managing_at
 from assetmill.provisioning.apply import scale
-from assetmill.provisioning.fields import found
 from assetmill.provisioning.plan import plain_name
 from assetmill.settings import Settings
 
 LAG_S = 2.0  # its counts may lag behind the job that has just ended
 MOST_S = 90.0  # a run does not wait longer for an API that is away
+BACK_S = 20.0  # nor for the figure to be raised again, once somebody wants it to end
 AT_ENDPOINT = (Status.SUBMITTING, Status.SUBMITTED)
 BY_HAND = "`assetmill endpoint scale file` does it by hand"
 
@@ -84,7 +84,7 @@ async def _raise(lane: Batch, api: ManagementApi) -> None:
         _tell(lane, f"max workers of {lane.endpoint.name} is left as it is: {words}")
         return
     lane.common.scaled.add(lane.endpoint.url)
-    now = found(there)["workers.max"]
+    now = count(part(there, "workers").get("max"))
     if now is None or now < spec.workers.max:
         await scale(api, lane.endpoint.id, spec.workers.max)
         _tell(lane, f"max workers of {lane.endpoint.name} was {now}, and is {spec.workers.max} now")
@@ -95,13 +95,38 @@ async def _lower(lane: Batch, api: ManagementApi) -> None:
     if why := await _in_use(lane):
         _tell(lane, f"max workers of {name} is left as it is: {why}")
         return
-    before, _ = await scale(api, lane.endpoint.id, 0)
-    why = await _in_use(lane)
-    if why and before:
-        await scale(api, lane.endpoint.id, before)
-        _tell(lane, f"max workers of {name} is {before} again: {why}")
+    before = part(await api.endpoint(lane.endpoint.id), "workers")
+    try:
+        await scale(api, lane.endpoint.id, 0)
+        why = await _in_use_by_now(lane)
+    except asyncio.CancelledError:
+        await _raise_again(lane, api, before, "the run was ended at once")
+        raise
+    if why and before.get("max"):
+        await _raise_again(lane, api, before, why)
         return
-    _tell(lane, f"max workers of {name} was {before}, and is 0 until the next run")
+    _tell(lane, f"max workers of {name} was {before.get('max')}, and is 0 until the next run")
+
+
+async def _in_use_by_now(lane: Batch) -> str:
+    """The same once it is closed; where nobody can tell, somebody may be in need of it."""
+    try:
+        return await _in_use(lane)
+    except AssetmillError as error:
+        return f"nobody can tell whether it is in use: {error.message}"
+
+
+async def _raise_again(lane: Batch, api: ManagementApi, before: Mapping[str, Any], why: str) -> None:
+    """Give an endpoint its workers back; it is told if that fails, for it may have jobs that nothing would begin."""
+    name, workers = lane.endpoint.name, {one: before[one] for one in ("min", "max") if before.get(one) is not None}
+    try:
+        async with asyncio.timeout(BACK_S):
+            await api.update(lane.endpoint.id, {"workers": workers})
+    except (AssetmillError, TimeoutError) as error:
+        told = error.message if isinstance(error, AssetmillError) else f"no answer in {BACK_S:.0f} s"
+        _tell(lane, f"max workers of {name} is 0, and could not be raised again ({why}): {told} ({BY_HAND})")
+        return
+    _tell(lane, f"max workers of {name} is {before.get('max')} again: {why}")
 
 
 async def _in_use(lane: Batch) -> str:

@@ -125,7 +125,8 @@ def _money(shot: Shot) -> str:
 def _print(report: Report, console: Console) -> None:
     """All jobs side by side, and what it comes to."""
     console.print()
-    console.print(_table(report), width=max(LEAST_WIDTH, console.width))
+    console.width = max(LEAST_WIDTH, console.width)  # print(width=..) goes no wider than the console
+    console.print(_table(report))
     if report.stopped:
         console.print(f"[bold red]stopped:[/] {escape(report.stopped)}")
     drafts = " [yellow](draft art)[/]" if report.draft else ""

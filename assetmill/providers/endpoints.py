@@ -34,6 +34,7 @@ from assetmill.settings import Settings
 
 DRAFT_MODEL = "draft-1"
 RUNPOD_LIKE = "http://127.0.0.1:8000/v2/draft"
+OWN_PRICE = "OWN_GPU_USD_PER_HOUR"
 NAMES = ("draft", "runpod", "custom", "scenario", "comfyui")
 ENDPOINT_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)+/?")  # ends in an id, and leads nowhere else
 
@@ -172,10 +173,13 @@ def _endpoint(settings: Settings, name: str, url: str, key: SecretStr | None) ->
         management_url=management_url,
         prices=prices,
     )
-    hour = settings.own_gpu_usd_per_hour if endpoint.id == OWN else None
-    if hour is None:
-        return endpoint
-    return replace(endpoint, usd_per_s=hourly(hour), price_source="OWN_GPU_USD_PER_HOUR", gpu=None, standing=True)
+    return _own(endpoint, settings.own_gpu_usd_per_hour) if endpoint.id == OWN else endpoint
+
+
+def _own(endpoint: Endpoint, hour: Decimal | None) -> Endpoint:
+    """A machine that stands there anyhow: what RunPod asks for a GPU pool says nothing of what it costs."""
+    own = replace(endpoint, usd_per_s=None, price_source=f"unknown: {OWN_PRICE} is not set", gpu=None, standing=True)
+    return own if hour is None else replace(own, usd_per_s=hourly(hour), price_source=OWN_PRICE)
 
 
 def _model_of(settings: Settings, name: str) -> str:

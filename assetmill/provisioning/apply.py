@@ -7,6 +7,7 @@ one name would both be paid for, and nobody could tell which is meant.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,9 +70,10 @@ async def _create(api: ManagementApi, plan: EndpointPlan, clock: Clock) -> tuple
     except OutcomeUnknown as error:
         for pause_s in LOOKS_S:
             await clock.sleep(pause_s)
-            there = await look_up(api, plan.spec.name)
-            if there is not None:
-                return there, True
+            with suppress(ProviderAway):  # in trouble still: it may have been made all the same
+                there = await look_up(api, plan.spec.name)
+                if there is not None:
+                    return there, True
         raise OutcomeUnknown(
             f"{error.message}, and no endpoint {plan.spec.name} has shown up; nothing was sent again",
             hint="look at RunPod's console in a minute, then `assetmill endpoint plan`: it adopts what it finds",

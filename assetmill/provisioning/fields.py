@@ -152,7 +152,7 @@ def _scaling(spec: EndpointSpec) -> dict[str, Any]:
 
 
 def _plain_scaling(scaling: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: scaling[name] for name in ("type", "queueDelay", "requestCount") if name in scaling}
+    return {name: scaling[name] for name in ("type", "queueDelay", "requestCount") if scaling.get(name) is not None}
 
 
 def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:

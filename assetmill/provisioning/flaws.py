@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from assetmill.manifest.problems import nearest_name
 from assetmill.money import PriceList
-from assetmill.provisioning.spec import LEAST_MEMORY_GB, EndpointSpec
+from assetmill.provisioning.spec import FLASHBOOT_SUFFIX, LEAST_MEMORY_GB, EndpointSpec
 
 PLACEHOLDER = "your-name/"
 FLOATING = frozenset({"latest", "dev", "main", "master", "edge", "stable", "nightly", "base"})
@@ -50,6 +50,9 @@ def spec_flaws(spec: EndpointSpec, prices: PriceList, *, to_deploy: bool) -> Ite
         prices: knows the pools and models that there are.
         to_deploy: the image is to be put to work, so it has to be somebody's.
     """
+    if spec.name.endswith(FLASHBOOT_SUFFIX):
+        words = f"{FLASHBOOT_SUFFIX!r} is how RunPod notes FlashBoot, and belongs to no name: it would never be found"
+        yield Flaw(("name",), words, spec.name.removesuffix(FLASHBOOT_SUFFIX))
     yield from _image(spec.image, to_deploy=to_deploy)
     yield from _gpus(spec, prices)
     yield from _workers(spec)

@@ -5,6 +5,7 @@ A name is not unique there, so several endpoints of one name are refused and nev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from assetmill.clock import Clock
-from assetmill.errors import Refused
+from assetmill.errors import Refused, UsageError
 from assetmill.money import Price, PriceList
 from assetmill.money.prices import SECONDS_AN_HOUR
 from assetmill.providers.runpod.manage import ManagementApi
@@ -20,12 +21,12 @@ from assetmill.provisioning.access import managing, prices_there
 from assetmill.provisioning.fields import ENV, UNORDERED, Effect, change_body, create_body, effect_of, found, wanted
 from assetmill.provisioning.flaws import SECRET_NAME, SECRET_REFERENCE
 from assetmill.provisioning.loading import load_spec
-from assetmill.provisioning.spec import EndpointSpec
+from assetmill.provisioning.spec import FLASHBOOT_SUFFIX, EndpointSpec
 from assetmill.settings import Settings
 
 HIDDEN: Final = "(hidden)"
-FLASHBOOT_SUFFIX: Final = " -fb"
-"""RunPod's older APIs keep FlashBoot in the name. Source: docs.runpod.io, sdks/graphql/manage-endpoints."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +117,16 @@ async def plan_with(
 
 
 async def look_up(api: ManagementApi, name: str, endpoint_id: str | None = None) -> Mapping[str, Any] | None:
-    """The one endpoint of a name, or that of an id; None where there is none of this name.
+    """The one endpoint of a name; None where there is none. An id says which, where several have it.
 
     Raises:
-        Refused: several have it, or the one that has it takes no queued jobs.
+        Refused: several have it, or the one that has it takes no queued jobs; the one of the id has another name.
+        UsageError: that is no id.
         NoSuchEndpoint: there is none of this id.
         ProviderRefused: no answer.
     """
     if endpoint_id is not None:
-        return _queue(await api.endpoint(endpoint_id))
+        return _queue(await _of_id(api, name, endpoint_id))
     same = [one for one in await api.endpoints() if plain_name(one) == name]
     if len(same) > 1:
         ids = ", ".join(str(one["id"]) for one in same)
@@ -133,6 +135,19 @@ async def look_up(api: ManagementApi, name: str, endpoint_id: str | None = None)
             hint="delete or rename all but one in RunPod's console, or say which with --id; nothing was changed",
         )
     return _queue(same[0]) if same else None
+
+
+async def _of_id(api: ManagementApi, name: str, endpoint_id: str) -> Mapping[str, Any]:
+    """The endpoint of an id, which has to be of this name: a slip of the pen must not reach another one."""
+    if not _ID.fullmatch(endpoint_id):
+        raise UsageError(f"{endpoint_id!r} is no endpoint id", hint="`assetmill endpoint plan` lists those of the name")
+    there = await api.endpoint(endpoint_id)
+    if plain_name(there) != name:
+        raise Refused(
+            f"{endpoint_id} is called {plain_name(there)}, and the file is about {name}; nothing was changed",
+            hint="the file has to have the name of the endpoint that is meant",
+        )
+    return there
 
 
 def planned(
@@ -144,7 +159,7 @@ def planned(
         spec: the file.
         there: the endpoint as RunPod tells it; None where there is none.
         prices: what GPUs cost.
-        resting: max workers of 0 is no difference: runs raise it, and lower it again.
+        resting: max workers of 0 is no difference, nor is what that does to min: runs raise both, and lower them.
     """
     table = wanted(spec)
     costs = tuple(prices.of_pool(pool).times(spec.gpu.count) for pool in spec.gpu.pools)
@@ -158,7 +173,7 @@ def planned(
     names += [name for name in now if name.startswith(ENV) and name not in table]
     notes = _notes(spec)
     if resting and "workers.max" in names and now["workers.max"] == 0:
-        names.remove("workers.max")
+        names = [name for name in names if name not in ("workers.max", "workers.min")]
         notes += ("max workers is 0 between runs (ASSETMILL_SCALE=around)",)
     changes = tuple(_change(name, now, table, spec) for name in names)
     return EndpointPlan(spec, str(there["id"]), changes, costs, notes, change_body(table, dict.fromkeys(names)))

@@ -14,6 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 LEAST_MEMORY_GB = 24
 """FLUX with its text encoders in 8 bits, and what cuts pictures out beside it."""
 
+FLASHBOOT_SUFFIX = " -fb"
+"""RunPod's older APIs keep FlashBoot in the name. Source: docs.runpod.io, sdks/graphql/manage-endpoints."""
+
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -54,7 +57,7 @@ class EndpointSpec(_Part):
     """The whole file."""
 
     version: Literal[1] = 1
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,98}[A-Za-z0-9._-])?$")]
     image: Text
     registry: Text | None = None
     disk_gb: Annotated[int, Field(ge=1, le=2000)] = 20

@@ -1,8 +1,7 @@
 """Whether the image as written is what the graphs need, and pinned: all findings at once, none of them by building.
 
 Three questions: does every pin pin, does the lock provide what graphs name and nothing else, and does the Dockerfile
-take everything by way of the lock. A class that the node contract does not know is the workflow linter's finding, not
-one of these.
+take everything by way of the lock. It reads what an honest hand would write; who wants to hide something from it can.
 """
 
 from __future__ import annotations
@@ -14,14 +13,16 @@ from enum import StrEnum
 from pathlib import Path
 
 from assetmill.workerimage.lock import COMMIT, CORE, LOCK, UNKNOWN, Model, WorkerLock, read_lock
-from assetmill.workerimage.needs import models_needed, packs_needed
+from assetmill.workerimage.needs import VARIANTS, Need, models_needed, packs_needed, unknown_classes
 from assetmill.workerimage.recipe import (
     DOCKERFILE,
+    INSTRUCTIONS,
     Instruction,
     defaults,
     environment,
     filled,
     read_dockerfile,
+    stages,
 )
 from assetmill.workflows import Library
 
@@ -34,8 +35,15 @@ VENV = "/opt/venv"
 _ONE_VERSION = re.compile(r"\d+\.\d+\.\d+\S*")
 _FLOATING = re.compile(r"/(main|master|latest|head)(/|$)", re.IGNORECASE)
 _HUB = re.compile(r"https?://[^/]+/[^/]+/[^/]+/(?:resolve|raw|blob)/([^/]+)/")
-_BYPASS = re.compile(r"\b(git clone|comfy-node-install|comfy node|comfy model|wget|curl|hf download|huggingface-cli)\b")
-_PIP = re.compile(r"\bpip3? install\b([^;&|]*)")
+_BYPASS = re.compile(
+    r"(\bgit\b[^;&|]*?\b(?:clone|fetch|pull)\b|\bcomfy-node-install\b|\bcomfy\s[^;&|]*?\b(?:node|model|install)\b|\bwget\b"
+    r"|\bcurl\b|\baria2c\b|\bhf download\b|\bhuggingface-cli\b|\b(?:apt|apt-get|npm|conda)\s[^;&|]*?\binstall\b"
+    r"|\buv (?:add|sync|run|tool|pip sync)\b|\b(?:https?|git|ssh)://[^\s/]+)"
+)
+_PIP = re.compile(r"\bpip[\d.]*\s([^;&|]*?)\binstall\b([^;&|]*)")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_BASES_OWN = ("handler.py", "start.sh")
+_BASES_FOLDERS = ("/comfyui", "/opt/venv")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[^\s*;]+(\s+--hash=sha256:[0-9a-f]{64})+")
 
 
@@ -143,6 +151,15 @@ def _model_pins(model: Model, lock: WorkerLock) -> Iterator[Finding]:
 def _nodes(lock: WorkerLock, library: Library) -> Iterator[Finding]:
     needed = packs_needed(library)
     provided = {pack.folder: set(pack.classes) for pack in lock.node}
+    for kind, workflow in unknown_classes(library).items():
+        yield Finding(
+            Code.NODE_MISSING,
+            LOCK,
+            f"workflow {workflow} uses {kind}, which the node contract does not know: nobody can say what provides it",
+        )
+    for folder in sorted({pack.folder for pack in lock.node}):
+        if sum(pack.folder == folder for pack in lock.node) > 1:
+            yield Finding(Code.TWICE, LOCK, f"node packs of the folder {folder} stand in the lock twice")
     for folder, classes in needed.items():
         for kind, workflow in classes.items():
             if kind not in provided.get(folder, set()):
@@ -173,9 +190,21 @@ def _models(lock: WorkerLock, library: Library) -> Iterator[Finding]:
                     f"workflow {need.workflow}: node {need.node} names {need.name}, and no [[model]] of that name puts"
                     f" {file} into {folders}",
                 )
+            yield from _in_a_variant(need, [one for one in lock.model if (one.folder, one.file, one.name) in spots])
     for model in lock.model:
         if (model.folder, model.file, model.name) not in used:
             yield Finding(Code.MODEL_UNUSED, _at(model), f"no graph names {model.name} with this file in this folder")
+
+
+def _in_a_variant(need: Need, found: Sequence[Model]) -> Iterator[Finding]:
+    """A file that only images of a set hold, for a workflow that every image has to run."""
+    for model in found:
+        if model.set != CORE and need.workflow not in VARIANTS.get(model.set, ()):
+            yield Finding(
+                Code.MODEL_MISSING,
+                _at(model),
+                f"workflow {need.workflow} names {need.name}, and only an image of the set {model.set} holds it",
+            )
 
 
 def _too_old(lock: WorkerLock, library: Library) -> Iterator[Finding]:
@@ -191,31 +220,49 @@ def _too_old(lock: WorkerLock, library: Library) -> Iterator[Finding]:
 
 def _recipe(instructions: Sequence[Instruction], lock: WorkerLock) -> Iterator[Finding]:
     """What a Dockerfile takes past the lock, or takes over from the base."""
-    values = defaults(instructions)
     expected = f"{lock.base.image}:{lock.base.tag}"
-    for one in instructions:
-        where, text = f"{DOCKERFILE}:{one.line}", filled(one.text, values)
+    for at, one in enumerate(instructions):
+        where, text = f"{DOCKERFILE}:{one.line}", filled(one.text, defaults(instructions[:at]))
         match one.name:
             case "FROM":
                 yield from _base(where, text, expected)
+            case name if name not in INSTRUCTIONS:
+                yield Finding(Code.PAST_THE_LOCK, where, f"{name} is no instruction that this check can read")
             case "CMD" | "ENTRYPOINT":
                 yield Finding(Code.START, where, f"{one.name} is the base's; its start script begins ComfyUI too")
             case "ADD":
                 yield Finding(Code.PAST_THE_LOCK, where, "ADD may fetch what no checksum holds; COPY what lies here")
-            case "COPY" if re.search(r"\s/handler\.py$", text):
-                yield Finding(Code.START, where, "/handler.py is the base's; ours only runs it")
+            case "COPY":
+                yield from _copied(where, text, stages(instructions))
             case "RUN":
                 yield from _past_the_lock(where, text)
-    if environment(instructions).get("VIRTUAL_ENV") != VENV:
-        yield Finding(
-            Code.ENVIRONMENT, DOCKERFILE, f"VIRTUAL_ENV is not {VENV}: packages would land where ComfyUI never looks"
-        )
+    installs = next((at for at, one in enumerate(instructions) if one.name == "RUN" and _PIP.search(one.text)), None)
+    for until in {installs, None}:
+        if environment(instructions[:until]).get("VIRTUAL_ENV") != VENV:
+            yield Finding(
+                Code.ENVIRONMENT,
+                DOCKERFILE,
+                f"VIRTUAL_ENV is not {VENV}: packages would land where ComfyUI never looks",
+            )
+            return
+
+
+def _copied(where: str, text: str, known: frozenset[str]) -> Iterator[Finding]:
+    """What a COPY brings from elsewhere, or puts in the place of what is the base's."""
+    stage = re.search(r"--from=(\S+)", text)
+    if stage and stage[1] not in known:
+        yield Finding(Code.PAST_THE_LOCK, where, f"{stage[1]} is an image that the lock does not hold")
+    names = [word.strip('[]",') for word in text.split() if not word.startswith("--")]
+    if any(Path(name).name in _BASES_OWN for name in names):
+        yield Finding(Code.START, where, "/handler.py and /start.sh are the base's; ours only runs them")
+    if names and names[-1].startswith(_BASES_FOLDERS):
+        yield Finding(Code.PAST_THE_LOCK, where, f"what lies in {names[-1]} comes from the lock")
 
 
 def _base(where: str, text: str, expected: str) -> Iterator[Finding]:
-    image = text.split(maxsplit=1)[0].partition("@")[0]
+    image, pinned, digest = text.split(maxsplit=1)[0].partition("@")
     tag = image.rpartition(":")[2] if ":" in image.rpartition("/")[2] else ""
-    if not _ONE_VERSION.match(tag):
+    if not _ONE_VERSION.match(tag) or (pinned and not _DIGEST.fullmatch(digest)):
         yield Finding(Code.FLOATING, where, f"{text} is whatever its owner makes of it; name a version")
     elif image != expected:
         yield Finding(Code.OTHER_BASE, where, f"the lock was made for {expected}, not for {image}")
@@ -225,7 +272,7 @@ def _past_the_lock(where: str, text: str) -> Iterator[Finding]:
     if found := _BYPASS.search(text):
         yield Finding(Code.PAST_THE_LOCK, where, f"`{found[1]}` fetches what the lock does not hold")
     for found in _PIP.finditer(text):
-        if "--require-hashes" not in found[1] or REQUIREMENTS not in found[1]:
+        if "--require-hashes" not in found[2] or REQUIREMENTS not in found[2]:
             yield Finding(
                 Code.FLOATING, where, f"packages come from {REQUIREMENTS} with --require-hashes, so that they stay so"
             )
@@ -234,6 +281,11 @@ def _past_the_lock(where: str, text: str) -> Iterator[Finding]:
 def _steps(instructions: Sequence[Instruction], folder: Path) -> Iterator[Finding]:
     """Steps that the build does not run or not in order, and files that it copies and that are not there."""
     runs = [one.text for one in instructions if one.name == "RUN"]
+    for one in instructions:
+        if one.name == "RUN" and "||" in one.text and any(step in one.text for step in STEPS):
+            yield Finding(
+                Code.STEP_MISSING, f"{DOCKERFILE}:{one.line}", "after `||` the build goes on where a step has failed"
+            )
     at = [next((i for i, text in enumerate(runs) if step in text), None) for step in STEPS]
     for step, place in zip(STEPS, at, strict=True):
         if place is None:

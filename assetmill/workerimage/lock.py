@@ -54,6 +54,9 @@ class NodePack(_Frozen):
     repository: str = Field(description="Where git fetches it.")
     commit: str = Field("", description="The commit, whole.")
     classes: list[str] = Field(description="Node classes of it that graphs use.")
+    imports: list[str] = Field(
+        [], description="Python modules that these load only with a job; the build imports them."
+    )
     licence: str = Field("", description="Its licence.")
 
 

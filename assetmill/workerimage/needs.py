@@ -29,6 +29,9 @@ FOLDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Node class -> model folders in which it finds a file; two names of one folder are as good as each other."""
 
+VARIANTS: Mapping[str, frozenset[str]] = MappingProxyType({"layered": frozenset({"parallax-decompose"})})
+"""Set of the lock beside core -> workflows that only an image of that set has to run."""
+
 BIREFNET_CODE = ("BiRefNet_config.py", "config.json")
 
 
@@ -75,6 +78,16 @@ def models_needed(library: Library) -> tuple[Need, ...]:
                 if key in inputs and inputs[key].model and isinstance(value, str)
             ]
     return tuple(found)
+
+
+def unknown_classes(library: Library) -> dict[str, str]:
+    """Class that the node contract does not know -> a workflow that uses it."""
+    found: dict[str, str] = {}
+    for workflow in library:
+        for node in workflow.graph.values():
+            if node["class_type"] not in library.contract.nodes:
+                found.setdefault(node["class_type"], workflow.name)
+    return found
 
 
 def packs_needed(library: Library) -> dict[str, dict[str, str]]:

@@ -14,6 +14,11 @@ from pathlib import Path
 from assetmill.errors import UsageError
 
 DOCKERFILE = "Dockerfile"
+INSTRUCTIONS = frozenset(
+    {"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "RUN", "SHELL",
+     "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"}
+)  # fmt: skip
+"""What is read here; ONBUILD and here-documents are not."""
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -64,6 +69,13 @@ def defaults(instructions: Sequence[Instruction]) -> dict[str, str]:
     """ARG name -> its default."""
     pairs = (one.text.partition("=") for one in instructions if one.name == "ARG")
     return {name.strip(): value.strip().strip('"') for name, given, value in pairs if given}
+
+
+def stages(instructions: Sequence[Instruction]) -> frozenset[str]:
+    """Names and numbers of the stages that a Dockerfile has itself."""
+    froms = [one.text.split() for one in instructions if one.name == "FROM"]
+    names = {words[at + 1] for words in froms for at, word in enumerate(words[:-1]) if word.upper() == "AS"}
+    return frozenset(names | {str(number) for number in range(len(froms))})
 
 
 def filled(text: str, values: dict[str, str]) -> str:

@@ -3,7 +3,8 @@
 A custom node whose import fails vanishes without a word, and a job that needs it fails an hour later, on a GPU that is
 paid for. So the build starts the image's own ComfyUI as the worker would, without a GPU, asks it what it knows, and
 holds that against the graphs, the node contract and the lock. Python that a node loads only with its first job
-(BiRefNet's) is imported too. It must never pass by not looking: whatever cannot be asked is a failure.
+(BiRefNet's, and the lock's `imports`) is imported too. It must never pass by not looking: whatever cannot be asked is
+a failure.
 
     python prove.py --comfyui /comfyui --workflows workflows --lock models.lock --sets core --models baked
 """
@@ -111,6 +112,17 @@ def import_model_code(models: Path, lock: Mapping[str, Any], here: frozenset[str
             yield f"{model['folder']}/{model['file']} cannot be imported: {last[0]}"
 
 
+def import_modules(lock: Mapping[str, Any]) -> Iterator[str]:
+    """Import what node packs import only when a job comes, or do without until then; words on failures."""
+    for pack in lock["node"]:
+        for module in pack.get("imports", ()):
+            command = [sys.executable, "-c", f"import {module}"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  see above
+            if done.returncode:
+                last = done.stderr.strip().splitlines()[-1:] or ["no words"]
+                yield f"{pack['name']} needs {module}, which cannot be imported: {last[0]}"
+
+
 def ask(url: str, path: str) -> Any:
     """One answer of ComfyUI, asked past any proxy that the build has for fetching."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -162,7 +174,7 @@ def prove(asked: argparse.Namespace) -> list[str]:
         _end(comfyui)
     if version != lock["base"]["comfyui"]:
         wrong.append(f"the base holds ComfyUI {version}, and the lock says {lock['base']['comfyui']}")
-    return wrong + list(import_model_code(asked.comfyui / "models", lock, here))
+    return wrong + list(import_modules(lock)) + list(import_model_code(asked.comfyui / "models", lock, here))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

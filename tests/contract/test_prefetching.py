@@ -121,9 +121,10 @@ async def test_jobs_run_alone_and_in_order_and_each_answer_says_what_its_handler
 
 
 async def test_a_job_that_is_cancelled_while_it_waits_on_the_worker_never_runs(one: Site) -> None:
-    running, waiting = await one.submit(seconds=3.0), await one.submit(seconds=90.0)
+    running, waiting = await one.submit(seconds=10.0), await one.submit(seconds=90.0)
     await one.taken(running, waiting)
     assert (await one.client.post(f"cancel/{waiting}")).json()["status"] == "CANCELLED"
+    assert (await one.client.get(f"status/{running}")).json()["status"] == "IN_PROGRESS", "the other one did wait"
     behind = await one.ended(await one.submit())
     ahead = await one.ended(running)
     assert (ahead["status"], behind["status"]) == ("COMPLETED", "COMPLETED")
@@ -156,7 +157,7 @@ async def test_a_worker_that_is_told_to_end_finishes_what_it_holds(one: Site) ->
 async def test_idle_workers_share_jobs_and_one_that_dies_with_two_loses_neither(tmp_path: Path) -> None:
     async with site(tmp_path, "ahead-2", "ahead-3", worker_silence_s=6.0) as two:
         await two.both_ask()
-        first = [await two.submit(seconds=6.0) for _ in range(2)]
+        first = [await two.submit(seconds=12.0) for _ in range(2)]
         await two.taken(*first)
         rest = [await two.submit(seconds=0.5) for _ in range(2)]
         await two.taken(*rest)

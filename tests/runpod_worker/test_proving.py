@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -33,6 +34,7 @@ class Answers(BaseHTTPRequestHandler):
 
 HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Answers).serve_forever()
 '''
+IMPORTS = re.compile(r"imports = \[.*\]")  # what this machine has no need of
 RECORDED = json.loads((ROOT / "tests" / "fixtures" / "object_info" / "0.17.0.json").read_text())
 FILES = {
     ("CheckpointLoaderSimple", "ckpt_name"): "flux1-dev-fp8.safetensors",
@@ -63,6 +65,8 @@ def prove(step, tmp_path):
     (comfyui / "main.py").write_text(COMFYUI)
     (models / "birefnet.py").write_text("from .BiRefNet_config import CONFIG\n")
     (models / "BiRefNet_config.py").write_text("CONFIG = 1\n")
+    lock = tmp_path / "models.lock"
+    lock.write_text(IMPORTS.sub('imports = ["json"]', (ROOT / "runpod-worker" / "models.lock").read_text()))
 
     def run(info, *more: object, version="0.17.2"):
         (comfyui / "object_info.json").write_text(json.dumps(info))
@@ -72,10 +76,10 @@ def prove(step, tmp_path):
             port = free.getsockname()[1]
         return step(
             "prove.py", "--comfyui", comfyui, "--workflows", ROOT / "workflows", "--lock",
-            ROOT / "runpod-worker" / "models.lock", "--port", port, *more,
+            lock, "--port", port, *more,
         )  # fmt: skip
 
-    run.models = models
+    run.models, run.lock = models, lock
     return run
 
 
@@ -124,6 +128,13 @@ def test_code_that_a_node_loads_with_its_first_job_is_imported(prove):
     done = prove(with_files(RECORDED))
     assert done.returncode == 1
     assert "birefnet.py cannot be imported: ModuleNotFoundError: No module named 'no_such_package'" in done.stderr
+
+
+def test_a_module_that_a_node_misses_only_with_a_job_is_named(prove):
+    prove.lock.write_text(IMPORTS.sub('imports = ["json", "no_such_package"]', prove.lock.read_text()))
+    done = prove(with_files(RECORDED))
+    assert done.returncode == 1
+    assert "ComfyUI-RMBG needs no_such_package, which cannot be imported: ModuleNotFoundError" in done.stderr
 
 
 def test_a_comfyui_that_does_not_start_fails_the_build(prove):

@@ -24,6 +24,7 @@ workers: {max: 3}
 """
 ONE = "  - {id: slime, type: entity, prompt: a slime, silhouette: {canvas: 64x64}}\n"
 OTHER = ONE.replace("slime", "crate")
+LATER = 10_000
 KEY = {"Authorization": "Bearer made-up-key"}
 
 
@@ -171,6 +172,50 @@ async def test_a_run_that_begins_while_the_endpoint_is_closed_gets_it_back(gpu):
     studio.pod._management._rescaled = somebody_comes_when_it_is_closed
     report = await studio.run(ONE)
     assert "is 3 again: 1 other run may send jobs to it" in report.scaling[-1]
+    assert await most(studio) == 3
+
+
+def breaks_once_it_is_closed(studio: Any) -> None:
+    def close() -> None:
+        if studio.pod._management.most_workers() == 0:
+            for tally in studio.pod._injector._tallies:
+                tally.matched = LATER
+
+    studio.pod._management._rescaled = close
+
+
+async def test_an_endpoint_that_cannot_be_looked_at_once_it_is_closed_gets_its_workers_back(gpu):
+    """Somebody's jobs may have come in between: a look that fails is no look that found nobody."""
+    studio = await gpu("around", faults=Faults((Rule(Kind.KEY_REFUSED, operation="health", after=LATER),)))
+    breaks_once_it_is_closed(studio)
+    report = await studio.run(ONE)
+    assert report.generated == 1
+    assert "is 3 again: nobody can tell whether it is in use" in report.scaling[-1]
+    assert await most(studio) == 3
+
+
+async def test_an_endpoint_that_stays_closed_with_somebody_there_is_told_as_that(gpu):
+    operations = ("health", "endpoints-update")
+    broken = Faults(tuple(Rule(Kind.KEY_REFUSED, operation=one, after=LATER) for one in operations))
+    studio = await gpu("around", faults=broken)
+    breaks_once_it_is_closed(studio)
+    report = await studio.run(ONE)
+    assert (report.generated, await most(studio)) == (1, 0)
+    assert "is 0, and could not be raised again (nobody can tell" in report.scaling[-1]
+    assert "`assetmill endpoint scale file` does it by hand" in report.scaling[-1]
+
+
+async def test_a_run_that_is_ended_at_once_while_it_closes_the_endpoint_leaves_it_open(gpu):
+    studio = await gpu("around")
+    loop, run = asyncio.get_running_loop(), asyncio.create_task(studio.run(ONE))
+
+    def end_it_when_it_is_closed() -> None:
+        if studio.pod._management.most_workers() == 0:
+            loop.call_soon_threadsafe(run.cancel)
+
+    studio.pod._management._rescaled = end_it_when_it_is_closed
+    with pytest.raises(asyncio.CancelledError):
+        await run
     assert await most(studio) == 3
 
 

@@ -89,6 +89,15 @@ def test_without_a_word_on_the_cost_nothing_is_sent_and_with_one_it_is_told_wher
     assert any(line.startswith("1 of 1 passed at ep@") and "by 2 jobs, $0.00" in line for line in lines)
 
 
+def test_on_a_narrow_terminal_no_figure_is_cut_off(smoke):
+    done = smoke("remove-background", "--once", "--yes")
+    assert done.exit_code == 1, done.output
+    [row] = [line.split() for line in done.stdout.splitlines() if line.startswith("remove-background, first  ")]
+    assert row[2:4] == ["rejected", "cold"]
+    assert row[-1].startswith("$0.0")
+    assert "…" not in done.stdout
+
+
 def test_a_script_gets_one_object_and_the_code_that_stands_in_it(smoke, pod, tmp_path):
     folder = tmp_path / "here"
     done = smoke("entity", "a fox", "--once", "--yes", "--json", "--out", str(folder))

@@ -236,7 +236,10 @@ def test_a_key_of_comfyui_never_travels_in_the_clear_to_another_machine(settings
 def test_a_gpu_of_ones_own_costs_what_the_settings_say_and_is_there_anyhow(settings):
     address = "http://127.0.0.1:8000/v2/local"
     unknown = resolve_endpoint(settings(), address)
-    assert (unknown.usd_per_s, unknown.paid, unknown.standing) == (None, True, False)
+    assert (unknown.usd_per_s, unknown.paid, unknown.standing) == (None, True, True)
+    beside = resolve_endpoint(settings(ASSETMILL_GPU_POOL="ADA_24"), address)
+    assert (beside.usd_per_s, beside.gpu, beside.standing) == (None, None, True), "what RunPod asks is not its price"
+    assert beside.price_source == "unknown: OWN_GPU_USD_PER_HOUR is not set"
     priced = resolve_endpoint(settings(OWN_GPU_USD_PER_HOUR="0.36"), address)
     assert (priced.usd_per_s, priced.price_source, priced.standing) == (Decimal("0.0001"), "OWN_GPU_USD_PER_HOUR", True)
     free = resolve_endpoint(settings(OWN_GPU_USD_PER_HOUR="0"), address)

@@ -52,6 +52,8 @@ MISTAKES = (
     (GOOD + "env: {A-B: x}\n", "env.A-B"),
     (GOOD + "env: {DEBUG: 1}\n", "4:14: env.DEBUG: a value that cannot be; expected a valid string"),
     (GOOD + "name: twice\n", "4:1: name:"),
+    (GOOD.replace("sprites", "sprites -fb"), "1:7: name: ' -fb' is how RunPod notes FlashBoot"),
+    (GOOD.replace("sprites", "'sprites '"), "1:7: name: a value that cannot be"),
     ("- a\n", "1:1: the file holds no endpoint"),
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from assetmill.errors import NoSuchEndpoint, OutcomeUnknown, ProviderAway, ProviderRefused, Refused
+from assetmill.errors import NoSuchEndpoint, OutcomeUnknown, ProviderAway, ProviderRefused, Refused, UsageError
 from assetmill.localpod import Faults, Kind, Rule
 from assetmill.localpod.quotas import Quota
 from assetmill.provisioning import Effect, plan
@@ -115,6 +115,24 @@ async def test_a_name_that_several_have_is_refused_with_their_ids_and_an_id_says
     assert images == {ids[0]: "x/y:1.0", ids[1]: "studio/assetmill-worker:0.1.0"}
 
 
+async def test_an_id_of_an_endpoint_of_another_name_reaches_nothing(open_account):
+    async with open_account() as account:
+        theirs = (await account.create(name="somebody else's")).json()["id"]
+        before = await account.endpoints()
+        for reach in (applied(account, theirs), scaled(account, theirs)):
+            with pytest.raises(Refused, match="and the file is about sprites; nothing was changed"):
+                await reach
+        for no_id in ("", "../pods", f"{theirs}/workers", f"{theirs}?x"):
+            with pytest.raises(UsageError, match="is no endpoint id"):
+                await applied(account, no_id)
+        assert await account.endpoints() == before
+
+
+async def scaled(account, endpoint_id):
+    async with managing(account.settings, account.clock) as api:
+        return await scale(api, (await one_called(api, "sprites", endpoint_id))["id"], 0)
+
+
 async def test_one_that_somebody_has_made_by_hand_is_adopted(open_account):
     async with open_account() as account:
         by_hand = (await account.create(name="sprites -fb")).json()["id"]
@@ -165,6 +183,19 @@ async def test_a_create_that_never_arrived_is_not_sent_again_by_itself(open_acco
         assert sum(account.naps) >= 30, "it had time to show up"
         assert await account.endpoints() == []
         assert (await applied(account)).made
+
+
+async def test_a_create_that_may_have_succeeded_stays_unknown_while_nobody_can_look(open_account):
+    """Told as a list that cannot be read, it would be taken for one that was never sent."""
+    lost = Rule(Kind.LOST_ANSWER, operation="endpoints-create", times=1)
+    away = Rule(Kind.BAD_GATEWAY, operation="endpoints-list", after=2)
+    async with open_account(faults=Faults((lost, away))) as account:
+        with pytest.raises(OutcomeUnknown, match="nothing was sent again"):
+            await applied(account)
+    away = Rule(Kind.BAD_GATEWAY, operation="endpoints-list", after=2, times=4)
+    async with open_account(faults=Faults((lost, away))) as account:
+        assert (await applied(account)).found_again, "away for the first look only"
+        assert len(await account.endpoints()) == 1
 
 
 async def test_too_many_calls_are_waited_for_as_long_as_the_answer_says(open_account):
@@ -242,3 +273,21 @@ async def test_between_runs_that_scale_around_themselves_no_workers_are_no_diffe
     assert "between runs" in resting.notes[-1]
     [change] = keeping.changes
     assert "RunPod lowers it by itself" in change.note
+
+
+async def test_between_runs_workers_that_are_always_on_are_no_difference_and_other_fields_can_be_changed(
+    open_account, make_settings, endpoint_file
+):
+    """Closing takes min to 0 with it: brought back alone, RunPod would refuse a least above the most."""
+    endpoint_file.write_text(endpoint_file.read_text().replace("min: 0", "min: 1"))
+    async with open_account() as account:
+        made = await applied(account)
+        around = make_settings(account.settings.runpod_management_url, ASSETMILL_SCALE="around")
+        async with managing(around, account.clock) as api:
+            await scale(api, made.endpoint_id, 0)
+            endpoint_file.write_text(endpoint_file.read_text().replace("disk_gb: 30", "disk_gb: 40"))
+            resting = await plan_with(api, load_spec(endpoint_file), around)
+            await apply(api, resting, account.clock)
+        [there] = await account.endpoints()
+    assert [change.field for change in resting.changes] == ["disk_gb"]
+    assert (there["disk"], there["workers"]["min"], there["workers"]["max"]) == (40, 0, 0)

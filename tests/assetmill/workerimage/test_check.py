@@ -136,6 +136,39 @@ MISTAKES = {
     "a copied file is not there": ("Dockerfile", "steps/prove.py", "steps/gone.py", Code.FILE_MISSING),
     "a licence is not noted": ("models.lock", 'licence = "GPL-3.0"', 'licence = ""', Code.NO_LICENCE),
     "a weight's licence is not noted": ("models.lock", 'licence = "MIT (BiRefNet)"\n', "", Code.NO_LICENCE),
+    "the base's digest is cut": ("Dockerfile", "5.8.5-base", "5.8.5-base@sha256:12", Code.FLOATING),
+    "the base's argument is pinned too late": (
+        "Dockerfile", "FROM runpod/worker-comfyui:5.8.5-base",
+        "ARG T=latest\nFROM runpod/worker-comfyui:${T}\nARG T=5.8.5-base", Code.FLOATING,
+    ),
+    "pip has an option first": (
+        "Dockerfile", "COPY workflows", "RUN pip -q install timm\nCOPY workflows", Code.FLOATING,
+    ),
+    "another pip": ("Dockerfile", "COPY workflows", "RUN pip3.12 install timm\nCOPY workflows", Code.FLOATING),
+    "uv in another way": ("Dockerfile", "COPY workflows", "RUN uv pip sync x.txt\nCOPY workflows", Code.PAST_THE_LOCK),
+    "a system package": (
+        "Dockerfile", "COPY workflows", "RUN apt-get -y install jq\nCOPY workflows", Code.PAST_THE_LOCK,
+    ),
+    "git in another way": (
+        "Dockerfile", "COPY workflows", "RUN git -C /comfyui pull\nCOPY workflows", Code.PAST_THE_LOCK,
+    ),
+    "an address is fetched by a program": (
+        "Dockerfile", "COPY workflows", "RUN python -c 'get(\"https://example.com/x\")'\nCOPY workflows",
+        Code.PAST_THE_LOCK,
+    ),
+    "a file of another image": (
+        "Dockerfile", "COPY workflows", "COPY --from=busybox:latest /bin/x /x\nCOPY workflows", Code.PAST_THE_LOCK,
+    ),
+    "a folder goes into ComfyUI": (
+        "Dockerfile", "COPY workflows", "COPY workflows /comfyui/custom_nodes/w\nCOPY workflows", Code.PAST_THE_LOCK,
+    ),
+    "a here-document": ("Dockerfile", "COPY workflows", "RUN <<E\nrm -rf /x\nE\nCOPY workflows", Code.PAST_THE_LOCK),
+    "the start script is ours": ("Dockerfile", " /start_prefetching.py\nRUN", " /start.sh\nRUN", Code.START),
+    "a step may fail": ("Dockerfile", '--models "${MODELS}"', '--models "${MODELS}" || true', Code.STEP_MISSING),
+    "every image needs what only a variant holds": (
+        "models.lock", 'set = "core"', 'set = "layered"', Code.MODEL_MISSING,
+    ),
+    "a set that nothing fetches": ("models.lock", 'set = "layered"', 'set = "other"', Code.MODEL_MISSING),
     "a volume cannot hold it": ("models.lock", 'place = "image"', 'place = "anywhere"', Code.NOT_ON_VOLUME),
     "the base is too old": ("models.lock", 'comfyui = "0.17.2"', 'comfyui = "0.3.77"', Code.TOO_OLD),
 }  # fmt: skip
@@ -146,6 +179,30 @@ def test_a_mistake_is_found_and_nothing_else(image, library, mistake):
     file, old, new, code = MISTAKES[mistake]
     changed(image / file, old, new)
     assert codes(image, library) == {code}
+
+
+def test_packages_that_are_installed_before_the_environment_is_set_are_found(image, library):
+    changed(image / "Dockerfile", "ENV VIRTUAL_ENV=/opt/venv\n", "")
+    changed(image / "Dockerfile", "COPY workflows", "ENV VIRTUAL_ENV=/opt/venv\nCOPY workflows")
+    assert codes(image, library) == {Code.ENVIRONMENT}
+
+
+def test_a_node_that_the_contract_does_not_know_is_one_that_the_image_lacks(repository, image):
+    path = repository / "workflows" / "txt2img.json"
+    graph = json.loads(path.read_text())
+    graph["99"] = {"class_type": "BrandNewNode", "inputs": {}}
+    path.write_text(json.dumps(graph))
+    findings = check_image(image, load_library(repository / "workflows"))
+    assert {finding.code for finding in findings} == {Code.NODE_MISSING}
+    assert "txt2img uses BrandNewNode" in findings[0].message
+
+
+def test_a_node_pack_that_stands_twice_is_found(image, library):
+    lock = image / "models.lock"
+    text = lock.read_text()
+    table = re.search(r"\[\[node\]\]\nname = \"ComfyUI-RMBG\".*?(?=\n\[\[)", text, re.DOTALL)
+    lock.write_text(f"{text}\n{table[0]}", encoding="utf-8")
+    assert codes(image, library) == {Code.TWICE}
 
 
 def test_a_file_that_stands_twice_is_found(image, library):
