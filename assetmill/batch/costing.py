@@ -60,7 +60,7 @@ async def account(desk: Desk, sent: Sent, job: Job | None) -> Account:
         return Account(units_cost(desk.endpoint, job.units, sent.high_usd), facts)
     if job.execution_ms is None:
         return Account(possible_cost(sent.usd_per_s, sent.high_usd), facts)
-    told = await _accounted(desk, sent, facts)
+    told = await _accounted(desk, sent, facts, waited_unseen=desk.roster.waited_unseen(job))
     return _ran_on(told, sent) if job.state in CUT_SHORT else told
 
 
@@ -90,13 +90,14 @@ async def account_collected(desk: Desk, attempt: OpenAttempt) -> Account:
     return await _accounted(desk, sent_before(attempt, attempt.job_id or ""), facts, ask=False)
 
 
-async def _accounted(desk: Desk, sent: Sent, facts: Facts, *, ask: bool = True) -> Account:
+async def _accounted(desk: Desk, sent: Sent, facts: Facts, *, waited_unseen: bool = False, ask: bool = True) -> Account:
     spell = _spell(sent.attempt_id, facts)
     if sent.usd_per_s == 0 or facts.worker_id is None or spell is None:
         turn = UNKNOWN_TURN
     else:
         turn = await desk.roster.turn(facts.worker_id, spell, facts.queue_ms, ask=ask)
-        facts = _behind(_priced(desk, facts, facts.worker_id), turn.waited_ms)
+        facts = _priced(desk, facts, facts.worker_id)
+        facts = _behind(facts, turn.waited_ms) if waited_unseen else facts
     usd_per_s = sent.usd_per_s if facts.price_per_s_usd is None else facts.price_per_s_usd
     hidden_ms = _hidden_ms(sent, facts)
     if desk.endpoint.standing:

@@ -48,6 +48,7 @@ class Roster:
     _spells: dict[str, dict[str, Spell]] = field(default_factory=lambda: defaultdict(dict))
     _unfinished_at: dict[str, datetime] = field(default_factory=dict)
     _missed: set[str] = field(default_factory=set)
+    _ahead: set[str] = field(default_factory=set)
     _out: set[str] = field(default_factory=set)
     _looked_at: float | None = None
     _looking: asyncio.Task[None] | None = None
@@ -84,6 +85,19 @@ class Roster:
         seen = self._unfinished_at.get(job.id)
         hidden = timedelta(0) if seen is None else seen - finished_at
         return round(hidden.total_seconds() * 1000) if hidden > ALIKE else 0
+
+    def waited_unseen(self, job: Job) -> bool:
+        """Whether a job's execution may hold what it waited on its worker for the job before.
+
+        Only a worker that fetches ahead keeps a job waiting, and it is known by the answers in which it tells what its
+        handler took. An answer that tells it holds no wait. Of any other worker, jobs that seem to overlap say no more
+        than how far our clock and the endpoint's durations are apart.
+        """
+        if job.worker_id is None:
+            return False
+        if job.handler_told:
+            self._ahead.add(job.worker_id)
+        return job.worker_id in self._ahead and not job.handler_told
 
     def ended(self, worker_id: str, spell: Spell) -> None:
         """A job has ended, and this is when it was on its worker: other jobs that are being settled know of it."""

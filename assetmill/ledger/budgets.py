@@ -59,7 +59,8 @@ def refuse_overspending(connection: Connection, sums: Sums, intent: Intent, limi
     need = intent.reserved_usd
     if need is None:
         words = f"nobody knows what a job may cost, and there is {budgets[0].words}"
-        raise BudgetExceeded(words, scope=budgets[0].key)
+        hint = "set ASSETMILL_GPU_POOL, or OWN_GPU_USD_PER_HOUR for workers of your own, so that there is a price"
+        raise BudgetExceeded(words, hint=hint, scope=budgets[0].key)
     if not need:
         return
     standings = [sums.standing(connection, budget, intent.intended_at) for budget in budgets]

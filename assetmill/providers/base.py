@@ -63,7 +63,8 @@ class JobRequest:
 class Job:
     """A job as the endpoint last described it; times in milliseconds, None where it does not say.
 
-    `units` is what it cost in the provider's own currency, where there is one.
+    `units` is what it cost in the provider's own currency, where there is one. `handler_told`: the execution is the
+    handler's own time, told by a worker that fetches its next job ahead; what the job waited there is delay.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Job:
     output: Any = None
     raw_status: str = ""
     units: float | None = None
+    handler_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,14 @@ def _management(settings: Settings, url: str) -> str:
 
 def _runpod_management(settings: Settings) -> str:
     management = settings.runpod_management_url.rstrip("/")
-    local = management.startswith("http://") and urlsplit(management).hostname in LOOPBACK
+    try:
+        parts = urlsplit(management)
+        host = parts.hostname if parts.port != 0 else None  # a port that cannot be raises
+    except ValueError:
+        host = None
+    if not host:
+        raise UsageError("RUNPOD_MANAGEMENT_URL is no address", hint="like https://api.runpod.io/v2")
+    local = management.startswith("http://") and host in LOOPBACK
     if not local and not management.startswith("https://"):
         raise UsageError("RUNPOD_MANAGEMENT_URL needs https", hint="the key would travel in the clear")
     if "@" in management:  # it is cited as the source of prices

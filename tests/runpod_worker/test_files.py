@@ -90,3 +90,6 @@ def test_what_the_workflow_lets_people_choose_is_what_the_dockerfile_knows():
 def test_a_tag_is_made_of_version_and_commit_and_used_once():
     assert 'tag="${version}-${GITHUB_SHA::12}"' in BUILD
     assert ":latest" not in BUILD
+    steps = [step.get("run", "") for step in loaded(WORKFLOWS[0])["jobs"]["build"]["steps"]]
+    [looked] = [at for at, run in enumerate(steps) if "docker manifest inspect" in run and "exit 1" in run]
+    assert looked < next(at for at, run in enumerate(steps) if "docker build " in run)

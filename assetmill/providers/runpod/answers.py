@@ -76,12 +76,13 @@ def to_job(body: Mapping[str, Any], job_id: str) -> Job:
     """
     status, worker = body.get("status"), body.get("workerId")
     raw = status if isinstance(status, str) else ""
-    delay_ms, execution_ms = _times(body)
+    delay_ms, execution_ms, told = _times(body)
     return Job(
         id=job_id,
         state=STATES.get(raw, JobState.RUNNING),
         delay_ms=delay_ms,
         execution_ms=execution_ms,
+        handler_told=told,
         worker_id=one_line(worker)[:MAX_ID_CHARS] or None if isinstance(worker, str) else None,
         error=body.get("error"),
         output=body.get("output"),
@@ -191,15 +192,15 @@ def _named(filename: str) -> str:
     return one_line(filename)[:100] or "?"
 
 
-def _times(body: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Delay and execution in milliseconds; together what the endpoint says that they are together."""
+def _times(body: Mapping[str, Any]) -> tuple[int | None, int | None, bool]:
+    """Delay and execution in milliseconds, together what the endpoint says; and whether the handler told the second."""
     delay_ms, execution_ms = _whole(body.get("delayTime")), _whole(body.get("executionTime"))
     output = body.get("output")
     note = output.get(WORKER_NOTE) if isinstance(output, Mapping) else None
     own_ms = _whole(note.get("handler_ms")) if isinstance(note, Mapping) else None
     if execution_ms is None or own_ms is None or own_ms >= execution_ms:
-        return delay_ms, execution_ms
-    return None if delay_ms is None else delay_ms + execution_ms - own_ms, own_ms
+        return delay_ms, execution_ms, own_ms is not None
+    return None if delay_ms is None else delay_ms + execution_ms - own_ms, own_ms, True
 
 
 def _whole(value: Any) -> int | None:

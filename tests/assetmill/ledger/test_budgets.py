@@ -140,8 +140,9 @@ def test_a_draft_and_what_costs_nothing_pass_a_budget_of_nothing(books):
 
 
 def test_where_nobody_knows_what_to_set_aside_nothing_is_written_under_a_budget(books):
-    with pytest.raises(BudgetExceeded, match="nobody knows what a job may cost"):
+    with pytest.raises(BudgetExceeded, match="nobody knows what a job may cost") as over:
         try_to(books, "a", None)
+    assert over.value.hint
     try_to(books, "a", None, NO_LIMITS)
 
 

@@ -154,6 +154,14 @@ def test_keys_never_travel_in_the_clear(settings, variable):
         resolve_endpoint(settings(**{variable: "http://example.invalid/v2"}, **RUNPOD), "runpod")
 
 
+@pytest.mark.parametrize(
+    "address", ("https://[", "http://[::1", "https://127.0.0.1:99999/v2", "https://h:0/v2", "https://")
+)
+def test_a_management_address_that_is_none_is_told_in_words(settings, address):
+    with pytest.raises(UsageError, match="RUNPOD_MANAGEMENT_URL is no address"):
+        resolve_endpoint(settings(RUNPOD_MANAGEMENT_URL=address, **RUNPOD), "runpod")
+
+
 def test_an_address_with_a_password_is_refused_and_not_repeated(settings):
     made = settings(RUNPOD_MANAGEMENT_URL="https://me:pass-word@api.example/v2", **RUNPOD)
     with pytest.raises(UsageError, match="RUNPOD_MANAGEMENT_URL has a user or password") as caught:
