@@ -25,7 +25,8 @@ from assetmill.settings import child_environment
 
 START_S = 120.0
 STOP_S = 15.0
-REACH_S = 10.0
+REACHED = httpx.Timeout(60.0, connect=10.0)
+"""For one that is there and busy: it may take its time to answer, and must not to take the call."""
 CATCH_UP_S = 120.0
 POLL_S = 0.2
 LOG_TAIL = 600
@@ -183,7 +184,7 @@ def _reach(url: str) -> None:
         UsageError: nobody answers.
     """
     try:
-        httpx.get(f"{url.rstrip('/')}/health", timeout=REACH_S)
+        httpx.get(f"{url.rstrip('/')}/health", timeout=REACHED)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UsageError(
             f"no Prefect API answers at PREFECT_API_URL={url.rpartition('@')[2]}",  # before it, a password may stand

@@ -47,7 +47,7 @@ def lint(folder: Folder = RUNPOD_WORKER, as_json: AsJson = False) -> int:
         console.print(escape(str(finding)))
     _print_open(lock)
     console.print(
-        f"{many(len(lock.model), 'model file')}, {many(len(lock.node), 'node pack')}, {len(findings)} findings"
+        f"{many(len(lock.model), 'model file')}, {many(len(lock.node), 'node pack')}, {many(len(findings), 'finding')}"
     )
     return code
 

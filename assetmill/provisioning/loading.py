@@ -1,4 +1,4 @@
-"""The endpoint file, read strictly: every problem at its line, all of them at once, as a manifest is read."""
+"""The endpoint file, read strictly: every problem at its line; all of form at once, then all of meaning."""
 
 from __future__ import annotations
 
